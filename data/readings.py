@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 ANSWER = "answer"
 """Name of the place at which a subject's answer begins."""
+LARGEST = 1e-6
+"""Log-probability up to which a rounding error of a sum of probabilities may be stored."""
+SLACK = 1e-3
+"""By how much the sum of stored probabilities may differ from 1: readings of half precision are rounded."""
+UNKNOWN = math.nan
+"""Entropy or mass that is not known: one object, so that readings without it are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +25,38 @@ class OptionReading:
     log_probabilities : mapping of str to float
         Natural logarithm of the probability of each option, at most 0: of any of the tokens that stand for it.
     entropy : float
-        Entropy of the next token over the whole vocabulary, in nats.
+        Entropy of the next token over the whole vocabulary, in nats; NaN where it was not recorded.
+    relative : bool
+        Whether the probabilities are shares among the options, because only the options' logits are known: they sum to
+        1, and how probable the options were in the vocabulary is not known.
     """
 
     log_probabilities: Mapping[str, float]
-    entropy: float
+    entropy: float = UNKNOWN
+    relative: bool = False
+
+    @classmethod
+    def from_logits(cls, logits: Mapping[str, float]) -> OptionReading:
+        """A reading of which only the options' logits are known: their differences are kept, their mass is not known.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two options, or a logit is no finite number.
+        """
+        if len(logits) < 2 or not all(_is_number(value) for value in logits.values()):
+            raise ValueError("logits of options: give a finite number for each of at least two")
+        most = max(logits.values())
+        whole = most + math.log(math.fsum(math.exp(value - most) for value in logits.values()))
+        return cls({name: min(0.0, value - whole) for name, value in logits.items()}, relative=True)
 
     @property
     def mass(self) -> float:
-        """Probability of all options together, 0 to 1: how far the subject would answer by one of them at all."""
+        """Probability of all options together, 0 to 1: how far the subject would answer by one of them at all. NaN
+        where the probabilities are relative.
+        """
+        if self.relative:
+            return UNKNOWN
         return math.fsum(math.exp(value) for value in self.log_probabilities.values())
 
     @property
@@ -49,8 +78,10 @@ class OptionReading:
         return self.log_probabilities[option] - self.log_probabilities[other]
 
     def as_document(self) -> dict[str, object]:
-        """As it is stored: JSON-able."""
-        return {"log_probabilities": dict(self.log_probabilities), "entropy": self.entropy}
+        """As it is stored: JSON-able. What is not known is null, and `relative` is there only where it is true."""
+        entropy = None if math.isnan(self.entropy) else self.entropy
+        made: dict[str, object] = {"log_probabilities": dict(self.log_probabilities), "entropy": entropy}
+        return {**made, "relative": True} if self.relative else made
 
 
 Readings = Mapping[str, OptionReading]
@@ -79,12 +110,18 @@ def parse_readings(document: object) -> Readings | None:
 
 def _parse_reading(place: str, content: object) -> OptionReading:
     found = content if isinstance(content, Mapping) else {}
-    options, entropy = found.get("log_probabilities"), found.get("entropy")
-    if not isinstance(options, Mapping) or not options or not _is_number(entropy):
+    options, entropy, relative = found.get("log_probabilities"), found.get("entropy"), found.get("relative", False)
+    if not isinstance(options, Mapping) or not options or "entropy" not in found or not isinstance(relative, bool):
         raise ValueError(f"readings at '{place}': needs 'log_probabilities' of at least one option and 'entropy'")
-    if wrong := [name for name, value in options.items() if not _is_number(value) or value > 1e-6]:
+    if entropy is not None and not _is_number(entropy):
+        raise ValueError(f"readings at '{place}': 'entropy' is no number: write one, or null where it is not known")
+    if wrong := [name for name, value in options.items() if not _is_number(value) or value > LARGEST]:
         raise ValueError(f"readings at '{place}': option '{wrong[0]}' is no log-probability: write a number up to 0")
-    return OptionReading({str(name): float(value) for name, value in options.items()}, float(entropy))
+    whole = math.fsum(math.exp(value) for value in options.values())
+    if whole > 1 + SLACK or (relative and whole < 1 - SLACK):
+        raise ValueError(f"readings at '{place}': probabilities of its options add up to {whole:.4g}: correct them")
+    known = UNKNOWN if entropy is None else float(entropy)
+    return OptionReading({str(name): float(value) for name, value in options.items()}, known, relative)
 
 
 def _is_number(value: object) -> bool:

@@ -471,6 +471,10 @@ class CountRow:
         Trials with the event of the arm (`ArmSpec.event`).
     concept, layer, depth, strength, span, protocol : optional
         The cell, as far as the source divides its trials by it; `depth` is as in `Trial`.
+    measure : str
+        What was asked, as in `Trial`. Of one other than a report, the event is the right answer.
+    chance : float or None
+        Probability of the event for a subject that guesses, in (0, 1); None where guessing has none.
     """
 
     source: str
@@ -487,16 +491,27 @@ class CountRow:
     protocol: str | None = None
     incoherent: int | None = None
     misnamed: int | None = None
+    measure: str = REPORT
+    chance: float | None = None
 
     @property
     def cell(self) -> str:
-        """Hash of the cell; "" for a whole arm."""
-        return count_cell(self.concept, self.layer, self.strength, self.span, self.protocol)
+        """Hash of the cell; "" for a whole arm of reports."""
+        return count_cell(self.concept, self.layer, self.strength, self.span, self.protocol, measure=self.measure)
 
 
-def count_cell(*axes: str | float | None) -> str:
-    """Hash of the axes by which counts are divided, in the order of `CountRow`, `depth` left out; "" without any."""
+def count_cell(*axes: str | float | None, measure: str = REPORT) -> str:
+    """Hash of the axes by which counts are divided; "" without any.
+
+    Parameters
+    ----------
+    *axes : str or float or None
+        The axes in the order of `CountRow`, `depth` left out.
+    measure : str, default "report"
+        What was asked; of reports it is left out of the hash.
+    """
     told = [float(axis) if isinstance(axis, int | float) else axis for axis in axes]
+    told += [] if measure == REPORT else [measure]
     return "" if all(axis is None for axis in told) else canonical_hash(["counted cell", told])
 
 

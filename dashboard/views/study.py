@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+from sqlalchemy import select
 
 from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.dashboard import study_picker
@@ -12,6 +13,7 @@ from gnomon.data.arms import steered_arms
 from gnomon.data.glossary import define_terms
 from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
+from gnomon.data.storage.design_scope import report_counts
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.fit_frames import read_fit
 from gnomon.stats.narrative.formatting import (
@@ -73,7 +75,7 @@ def _study_summary(store: Store, found: StudyOverview) -> None:
     )
     columns[0].metric("Models", len(subjects), help=f"Parameters: {span}")
     if found.counts_only:
-        counted = store.read_frame(tables.counts)
+        counted = store.read_frame(select(tables.counts).where(report_counts()))
         columns[1].metric("Trials counted", f"{int(counted['n'].sum()):,}", help=define_terms("trial"))
         columns[2].metric("Arms", counted["arm"].nunique(), help=define_terms("arm", "injection arm", "control arm"))
     else:
@@ -201,7 +203,8 @@ def _fit_row(fit: StoredFit) -> dict[str, object]:
 def _show_counts(store: Store) -> None:
     st.subheader("Published counts")
     subjects = {subject.name: subject for subject in store.load_subjects()}
-    table = store.read_frame(tables.counts).drop(columns="cell").dropna(axis="columns", how="all")
+    counted = store.read_frame(select(tables.counts).where(report_counts()))
+    table = counted.drop(columns=["cell", "measure"]).dropna(axis="columns", how="all")
     table.insert(1, "size", [format_size(subjects[name].parameters) for name in table["subject"]])
     table["parameters"] = [subjects[name].parameters for name in table["subject"]]
     table = table.sort_values(["parameters", "subject", "arm"]).drop(columns="parameters")

@@ -14,6 +14,7 @@ from gnomon.data.importers.ingest import pass_is_event
 from gnomon.data.outcomes import is_pass, rule_named
 from gnomon.data.records import Arm, Facts, LabelKind
 from gnomon.data.storage import tables
+from gnomon.data.storage.design_scope import report_trials
 from gnomon.data.storage.fact_columns import facts_from_row
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.study_settings import StudySettings, load_settings
@@ -54,6 +55,8 @@ class ExportedStudy:
         By version a name that no other version has.
     questions : dict of str to list of dict
         The conversation put to the subject by protocol, as role and content.
+    protocols : dict of str to dict
+        What is stored of each protocol, by its hash.
     generic_sources : set of str
         Sources that know no arms: their results are passes and fails of control trials.
     pass_is_event : dict of str to bool
@@ -64,6 +67,7 @@ class ExportedStudy:
     judges: Mapping[str, Any]
     judge_names: Mapping[str, str]
     questions: Mapping[str, list[dict[str, str]]]
+    protocols: Mapping[str, Mapping[str, object]]
     generic_sources: frozenset[str]
     pass_is_event: Mapping[str, bool]
 
@@ -108,7 +112,7 @@ def read_study(store: Store) -> ExportedStudy:
     judges, protocols = tables.judges, tables.protocols
     with store.read_transaction() as connection:
         known = {row.version: row for row in connection.execute(select(judges).order_by(judges.c.created_at))}
-        asked = {row.hash: _conversation(row.content) for row in connection.execute(select(protocols))}
+        contents = {row.hash: row.content for row in connection.execute(select(protocols))}
         sources = connection.execute(select(tables.trials.c.source).distinct()).scalars().all()
         events = {source: pass_is_event(connection, source) for source in sources}
         generic = frozenset(source for source in sources if _knows_no_arms(connection, source))
@@ -122,7 +126,8 @@ def read_study(store: Store) -> ExportedStudy:
     for version, name in names.items():
         if sum(name == other for other in names.values()) > 1:
             names[version] = f"{known[version].name} {version}"
-    return ExportedStudy(settings, known, names, asked, generic, events)
+    asked = {hash_: _conversation(content) for hash_, content in contents.items()}
+    return ExportedStudy(settings, known, names, asked, contents, generic, events)
 
 
 def _knows_no_arms(connection: Connection, source: str) -> bool:
@@ -154,7 +159,9 @@ def subjects_with_trials(connection: Connection) -> list[str]:
     return [str(name) for name in connection.execute(select(column).distinct().order_by(column)).scalars()]
 
 
-def iter_trials(connection: Connection, subject: str | None = None, *, failed: bool = True) -> Iterator[ExportedTrial]:
+def iter_trials(
+    connection: Connection, subject: str | None = None, *, failed: bool = True, reports_only: bool = False
+) -> Iterator[ExportedTrial]:
     """Trials in the order of their ids, which are hashes: an order that nothing measured has a part in.
 
     Parameters
@@ -165,6 +172,8 @@ def iter_trials(connection: Connection, subject: str | None = None, *, failed: b
         The subject; all of them without it.
     failed : bool, default True
         Whether trials without an answer are among them.
+    reports_only : bool, default False
+        Whether trials of other measures, which judges and raters do not read, are left out.
     """
     trial = tables.trials.c
     query = select(trial.id).order_by(trial.id)
@@ -172,6 +181,8 @@ def iter_trials(connection: Connection, subject: str | None = None, *, failed: b
         query = query.where(trial.subject == subject)
     if not failed:
         query = query.where(trial.error.is_(None))
+    if reports_only:
+        query = query.where(*report_trials())
     ids = list(connection.execute(query).scalars())
     for part in split_chunks(ids, BATCH):
         yield from _read_trials(connection, part)

@@ -24,7 +24,7 @@ from gnomon.data.exporters.exported_trials import (
 )
 from gnomon.data.exporters.registry import ExportReport
 from gnomon.data.importers.formats.inspect_log.own_exports import OWN, JsonObject
-from gnomon.data.records import Facts, canonical_hash, utc_timestamp
+from gnomon.data.records import REPORT, Facts, canonical_hash, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import facts_row
 from gnomon.data.storage.store import Store, code_version
@@ -240,7 +240,10 @@ def sample_document(study: ExportedStudy, trial: ExportedTrial, scores: Scores) 
             "completion": row.answer,
         },
         "scores": scores,
-        "metadata": {**{name: value for name, value in about.items() if value is not None}, OWN: {"trial": row.id}},
+        "metadata": {
+            **{name: value for name, value in about.items() if value is not None},
+            OWN: _own_document(study, row),
+        },
         "store": {},
         "events": [],
         "model_usage": {},
@@ -251,6 +254,14 @@ def sample_document(study: ExportedStudy, trial: ExportedTrial, scores: Scores) 
     if row.error is not None:
         made["error"] = {"message": row.error, "traceback": "", "traceback_ansi": ""}
     return made
+
+
+def _own_document(study: ExportedStudy, row: Any) -> JsonObject:
+    """The trial's id and, of one that asked for no report, everything that a sample has no place for."""
+    made: JsonObject = {"trial": row.id}
+    if row.measure != REPORT:
+        made |= {"measure": row.measure, "protocol": study.protocols.get(row.protocol)}
+    return made | {name: value for name in ("readings", "thinking") if (value := getattr(row, name)) is not None}
 
 
 def _score_documents(study: ExportedStudy, trial: ExportedTrial, names: _ScoreNames) -> Scores:

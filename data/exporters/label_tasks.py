@@ -116,7 +116,7 @@ def iter_tasks(connection: Connection, study: ExportedStudy) -> Iterator[LabelTa
     study : ExportedStudy
         The study.
     """
-    for trial in iter_trials(connection, failed=False):
+    for trial in iter_trials(connection, failed=False, reports_only=True):
         turns = study.questions.get(trial.row.protocol) or []
         asked = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
         yield LabelTask(trial.row.id, trial.row.answer, asked)

@@ -14,6 +14,7 @@ from gnomon.data.importers.formats import (
     inspect_log,
     introspection_scaling,
     llama_introspection,
+    llama_introspection_new,
     open_introspection,
     outcome_counts,
     table,
@@ -46,6 +47,7 @@ register_importer(
     )
 )
 register_importer(Importer(llama_introspection.NAME, llama_introspection.read_files))
+register_importer(Importer(llama_introspection_new.NAME, llama_introspection_new.read_files))
 register_importer(Importer(introspection_scaling.NAME, introspection_scaling.read_files))
 register_importer(Importer(inspect_log.NAME, inspect_log.read_files))
 register_importer(Importer(arena.NAME, arena.read_files, suggests_judge=False))
@@ -171,6 +173,8 @@ def _first_pass(rows: Iterator[ImportedRow]) -> FirstPass:
         count += 1
         if row.trial is not None:
             concepts.add(row.trial.condition.concept)
+        if row.counted is not None:
+            concepts.add(row.counted.concept)
         if row.subject is not None and row.subject.family != PAIR:
             size = row.subject.parameters
             subjects[row.subject.name] = max(size, subjects.get(row.subject.name, UNKNOWN_SIZE))

@@ -15,7 +15,7 @@ from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 from gnomon.data.arms import arm_aliases
 from gnomon.data.foreign_documents.bounds import PROBLEMS, DocumentError
-from gnomon.data.records import Arm
+from gnomon.data.records import Arm, Span
 
 Source = TypeVar("Source")
 Made = TypeVar("Made")
@@ -414,6 +414,28 @@ def layer_of(row: Mapping[str, object], name: str) -> int | None:
     if value is not None and not 0 <= value < 10_000:
         raise RowError(f"'{name}' is {value}: layers count from 0")
     return value
+
+
+def span_of(row: Mapping[str, object], name: str) -> Span:
+    """The name of a span, `generation` if the field is empty.
+
+    Parameters
+    ----------
+    row : mapping of str to object
+        Source row.
+    name : str
+        Name of the field.
+
+    Raises
+    ------
+    RowError
+        If the value cannot be the name of one.
+    """
+    value = parse_word(row, name)
+    try:
+        return Span.GENERATION if value is None else Span(value)
+    except ValueError as error:
+        raise RowError(f"'{name}': {error}") from None
 
 
 def require_one_of(value: Any, what: str, words: Iterable[str]) -> Any:

@@ -30,7 +30,18 @@ from gnomon.data.importers.row_builders import (
 )
 from gnomon.data.records import NONE, OTHER, Arm, Facts, Label, Subject, Trial, Verdict, utc_timestamp
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import IMPORTED, Store, judge_row, label_row, split_chunks, trial_row, verdict_row
+from gnomon.data.storage.row_keys import KEYS
+from gnomon.data.storage.store import (
+    IMPORTED,
+    Store,
+    count_row,
+    judge_row,
+    label_row,
+    split_chunks,
+    trial_row,
+    verdict_row,
+)
+from gnomon.data.storage.stored_settings import COUNTS
 
 BATCH = 5_000
 FEWEST_CONTROLS = 3
@@ -224,7 +235,10 @@ def _tell_identifying_passes(run: _Import, report: ImportReport) -> None:
 def _store_batch(
     store: Store, connection: Connection, part: Sequence[ImportedRow], run: _Import, landed: ImportCounts
 ) -> None:
-    rows = [_fold_judges(row, run) for row in _resolve_rows(connection, [_fold_subject(row, run) for row in part], run)]
+    whole = [_fold_subject(row, run) for row in part]
+    _store_counts(store, connection, [row for row in whole if row.counted is not None], run, landed)
+    single = [row for row in whole if row.counted is None]
+    rows = [_fold_judges(row, run) for row in _resolve_rows(connection, single, run)]
     known = _known_rows(connection, rows, run)
     for row in rows:
         _store_row(row, known, landed, run)
@@ -234,15 +248,47 @@ def _store_batch(
 
 def _fold_subject(row: ImportedRow, run: _Import) -> ImportedRow:
     """The row with its model as the study, or an earlier row, spells it."""
-    if row.trial is None or row.subject is None:
+    if row.subject is None or (row.trial is None and row.counted is None):
         return row
     name = run.subjects.resolve_name(row.subject.name, run.report)
     if name == row.subject.name:
         return row
+    if row.counted is not None:
+        return replace(row, counted=replace(row.counted, subject=name), subject=replace(row.subject, name=name))
+    assert row.trial is not None
     condition = replace(row.trial.condition, subject=name)
     trial = replace(row.trial, id=condition.trial_id(row.trial.replicate), condition=condition)
     key = row.key and replace(row.key, subject=row.key.subject and name)
     return replace(row, trial_id=trial.id, trial=trial, subject=replace(row.subject, name=name), key=key)
+
+
+def _store_counts(
+    store: Store, connection: Connection, rows: Sequence[ImportedRow], run: _Import, landed: ImportCounts
+) -> None:
+    """Store rows that count many trials; one whose cell is there with other numbers is reported."""
+    if not rows:
+        return
+    subjects = _subjects_of(rows)
+    store.insert_rows(connection, tables.subjects, [asdict(subject) for subject in subjects.values()])
+    complete_sizes(connection, subjects.values())
+    stored = select(tables.counts).where(tables.counts.c.subject.in_(subjects))
+    held = {tuple(row[name] for name in KEYS["counts"]): dict(row) for row in connection.execute(stored).mappings()}
+    fresh = []
+    for counted, place in ((row.counted, row.place) for row in rows if row.counted is not None):
+        made = count_row(counted)
+        there = held.setdefault(tuple(made[name] for name in KEYS["counts"]), made)
+        if there is made:
+            fresh.append(made)
+        elif there != made:
+            run.report.add_problem(
+                place, "its cell is there with other counts: nothing is overwritten; import it into another study"
+            )
+            continue
+        landed.accepted += 1
+        landed.repeated += there is not made
+    store.insert_rows(connection, tables.counts, fresh)
+    landed.new[COUNTS] = landed.new.get(COUNTS, 0) + len(fresh)
+    landed.already[COUNTS] = landed.already.get(COUNTS, 0) + len(rows) - len(fresh)
 
 
 def _fold_judges(row: ImportedRow, run: _Import) -> ImportedRow:

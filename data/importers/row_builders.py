@@ -19,12 +19,15 @@ from gnomon.data.importers.field_parsers import (
     parse_bool,
     parse_word,
 )
+from gnomon.data.readings import Readings
 from gnomon.data.records import (
     IMPORTED,
     NONE,
     OTHER,
+    REPORT,
     Arm,
     Condition,
+    CountRow,
     Exposure,
     Facts,
     FurtherFacts,
@@ -170,7 +173,7 @@ class ImportedRow:
     With both, the row adds to the stored trial of this key if there is one. `read_facts` makes the verdicts and labels
     when that trial is known, from its arm and its concept. `former_id`
     is the id under which an earlier version of Gnomon, or another writing of the key, stored the trial: one that has it
-    is not added again.
+    is not added again. `counted` is in place of a trial: the row counts many.
     """
 
     place: SourceLocation
@@ -183,6 +186,7 @@ class ImportedRow:
     former_id: str = ""
     key: SourceKey | None = None
     read_facts: Callable[[Arm, str | None], RowFacts] | None = None
+    counted: CountRow | None = None
 
 
 def imported_protocol(source: str, name: str, **content: Any) -> ImportedProtocol:
@@ -325,6 +329,9 @@ def imported_trial(
     tokens: int = 0,
     error: str | None = None,
     at: str = "",
+    measure: str = REPORT,
+    readings: Readings | None = None,
+    thinking: str | None = None,
 ) -> Trial:
     """A trial of an imported study.
 
@@ -368,6 +375,12 @@ def imported_trial(
         Why there is no answer.
     at : str, default ""
         Time of the trial, as the store writes it; "" for the time of the import.
+    measure : str, default "report"
+        What was asked.
+    readings : Readings, optional
+        What the source read from the subject's logits.
+    thinking : str, optional
+        What the subject wrote on a channel of its own before the answer.
     """
     nothing, (replicate, study_seed) = not ARMS[arm].is_steered, key_numbers(source, key)
     condition = Condition(
@@ -394,6 +407,9 @@ def imported_trial(
         magnitude=None if nothing else magnitude,
         source=source,
         error=error,
+        measure=measure,
+        readings=readings,
+        thinking=thinking,
         created_at=at,
     )
 

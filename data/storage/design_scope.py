@@ -17,7 +17,7 @@ from gnomon.data.arms import ADDED_CONCEPT, fixed_strengths, judged_arms, measur
 from gnomon.data.records import GENERATED, REPORT
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import SubjectAxes
-from gnomon.data.storage.tables import trials, vectors
+from gnomon.data.storage.tables import counts, trials, vectors
 
 SCOPE = "scope"
 """The study setting that holds a `DesignScope`."""
@@ -99,6 +99,11 @@ def design_trials() -> ColumnElement[bool]:
 def report_trials() -> tuple[ColumnElement[bool], ...]:
     """Conditions on trials whose answers judges and raters read, whatever the design is."""
     return trials.c.measure == REPORT, trials.c.arm.in_(judged_arms())
+
+
+def report_counts() -> ColumnElement[bool]:
+    """Condition on published counts of reports, of which fits and totals are; the others are of tasks."""
+    return counts.c.measure == REPORT
 
 
 def count_outside(store: Store) -> int:

@@ -227,7 +227,7 @@ class Store:
 
     def add_counts(self, rows: Iterable[CountRow]) -> int:
         """Add published counts that are not there yet; returns how many were new."""
-        return self._insert_new(tables.counts, [{**asdict(row), "arm": str(row.arm), "cell": row.cell} for row in rows])
+        return self._insert_new(tables.counts, [count_row(row) for row in rows])
 
     def add_fit(self, fit: Mapping[str, object]) -> int:
         """Add a fit (columns of `tables.fits` without time and code version) under its hash; returns 1 if it is new,
@@ -574,6 +574,11 @@ def _stored_readings(row: Any) -> Readings | None:
         return parse_readings(row.readings)
     except ValueError as error:
         raise StoreError(f"trial '{row.id}': {error}: restore a backup of the database") from None
+
+
+def count_row(row: CountRow) -> dict[str, object]:
+    """Published counts as a row of their table."""
+    return {**asdict(row), "arm": str(row.arm), "cell": row.cell}
 
 
 def judge_row(judge: JudgeVersion) -> dict[str, object]:

@@ -203,6 +203,8 @@ counts = Table(
     Column("event", Integer, nullable=False),
     Column("incoherent", Integer),
     Column("misnamed", Integer),
+    Column("measure", String(32), nullable=False, default="report"),
+    Column("chance", Float),
 )
 
 fits = Table(

@@ -221,12 +221,14 @@ def _summary_line(document: ImportDocument) -> str:
     rejected = f", {document.rejected} rows with problems" if document.rejected else ""
     if not any(new.values()) and document.repeated == document.accepted:
         return f"nothing new: all {document.accepted} rows that fit are in the study already{rejected}"
-    if cells := new.get("counts"):
+    cells = new.get("counts")
+    if cells and not new.get("trials"):
         return f"{rows} rows read: added {cells} cells of counts; {document.repeated} repeated{rejected}"
     revised = f" ({document.revisions} revisions)" if document.revisions else ""
     lost = sum(each.verdicts for each in document.unusable)
     unusable = f" ({lost} not usable)" if lost else ""
     added = f"{new['trials']} trials, {new['verdicts']} verdicts{unusable}, {new['labels']} labels{revised}"
+    added += f", {cells} cells of counts" if cells else ""
     return f"{rows} rows read: added {added}; {document.repeated} repeated{rejected}"
 
 

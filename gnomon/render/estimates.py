@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from gnomon.calibration.labels.truth_summary import summarize_truth
 from gnomon.console import format_points, format_rate
 from gnomon.data.arms import EVENT_RATE
 from gnomon.data.storage import tables
-from gnomon.data.storage.design_scope import count_outside, describe_outside
+from gnomon.data.storage.design_scope import count_outside, describe_outside, report_counts
 from gnomon.data.study_settings import load_settings
 from gnomon.render.documents import (
     DiagnosticsSummary,
@@ -107,7 +109,7 @@ def _withheld_estimates(fits: Sequence[StoredFit]) -> tuple[WithheldEstimate, ..
 def _trial_counts(study: OpenStudy) -> int:
     if not study.file.counts:
         return study.store.count_rows(tables.trials)
-    return int(study.store.read_frame(tables.counts)["n"].sum())
+    return int(study.store.read_frame(select(tables.counts.c.n).where(report_counts()))["n"].sum())
 
 
 def _estimate_line(row: EstimateRow, fit: StoredFit) -> EstimateLine:

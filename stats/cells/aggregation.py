@@ -34,7 +34,7 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import CORE_FLAGS, facts_from_answers
 from gnomon.data.outcomes import OutcomeRule, rule_named
 from gnomon.data.records import NONE, OTHER, Arm, Facts, RaterRole, Split, VerdictState, canonical_hash
-from gnomon.data.storage.design_scope import report_conditions
+from gnomon.data.storage.design_scope import report_conditions, report_counts
 from gnomon.data.storage.fact_columns import further_value
 from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
@@ -325,7 +325,7 @@ def published_cells(store: Store) -> CellCounts:
     query = select(counts, subject.parameters, subject.variant).join(subjects, subject.name == counts.c.subject)
     column = counts.c
     order = (subject.parameters, column.subject, column.arm, column.source, column.concept, column.layer)
-    rows = store.read_frame(query.order_by(*order, column.strength, column.cell))
+    rows = store.read_frame(query.where(report_counts()).order_by(*order, column.strength, column.cell))
     if rows.empty:
         raise NotEnoughDataError(
             "this study holds no published counts: load them with `gnomon import counts FILE --study DIR`, or "

@@ -27,9 +27,9 @@ from gnomon.data.importers.field_parsers import (
     parse_name,
     parse_number,
     parse_word,
-    require_one_of,
+    span_of,
 )
-from gnomon.data.records import Arm, Span
+from gnomon.data.records import Arm
 
 Line = tuple[SourceLocation, dict[str, object]]
 Tally = Mapping[str, int]
@@ -246,10 +246,9 @@ def read_cell(
     steered = ARMS[arm].is_steered
     if not ARMS[arm].is_judged:
         raise RowError(f"'arm' is '{arm}', whose question is another: leave its rows out")
-    span, layers = parse_word(row, "span"), parse_integer(row, "n_layers")
+    span = None if is_empty(row.get("span")) else span_of(row, "span")
+    layers = parse_integer(row, "n_layers")
     layer, depth = layer_of(row, "layer"), parse_number(row, "depth")
-    if span is not None:
-        require_one_of(span, "'span'", tuple(Span))
     if depth is None and layer is not None and layers is not None:
         depth = (layer + 1) / layers if layers > 0 else -1.0
     if depth is not None and not 0 < depth <= 1:

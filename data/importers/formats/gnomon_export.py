@@ -23,6 +23,7 @@ from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import json_lines, parse_json
 from gnomon.data.label_selection import is_selection_document
+from gnomon.data.readings import parse_readings
 from gnomon.data.records import (
     Arm,
     Condition,
@@ -212,6 +213,7 @@ def check_row(table: Table, row: dict[str, object]) -> None:
         check.check_value(row)
     if table is tables.trials:
         _check_identity(row)
+        _check_readings(row)
     if table is tables.counts:
         _check_count(row)
     if not is_further_document(row.get(FURTHER)):
@@ -284,13 +286,22 @@ def _check_identity(row: Mapping[str, Any]) -> None:
         )
 
 
+def _check_readings(row: Mapping[str, Any]) -> None:
+    try:
+        parse_readings(row["readings"])
+    except ValueError as error:
+        raise RowError(f"trial '{row['id']}': {error}") from None
+
+
 def _check_count(row: Mapping[str, Any]) -> None:
     axes = (row[name] for name in ("concept", "layer", "strength", "span", "protocol"))
-    if row["cell"] != count_cell(*axes):
+    if row["cell"] != count_cell(*axes, measure=row["measure"]):
         raise RowError(f"counts of '{row['subject']}': the cell is not the hash of its axes: the row was changed")
     parts = [row["event"], *(row[name] or 0 for name in ("refused", "incoherent", "misnamed"))]
     if min(parts) < 0 or sum(parts) > row["n"]:
         raise RowError(f"counts of '{row['subject']}': outcomes do not add up to n: the row was changed")
+    if row["chance"] is not None and not 0 < row["chance"] < 1:
+        raise RowError(f"counts of '{row['subject']}': 'chance' is {row['chance']}: write a number between 0 and 1")
 
 
 def _stored_candidates(

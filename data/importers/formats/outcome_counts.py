@@ -38,7 +38,8 @@ from gnomon.data.importers.row_builders import UNKNOWN_SIZE, subject_named
 from gnomon.data.importers.tabular.table_files import table_rows
 from gnomon.data.records import CountRow, Subject
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import IMPORTED, Store
+from gnomon.data.storage.design_scope import report_counts
+from gnomon.data.storage.store import IMPORTED, Store, count_row
 from gnomon.data.storage.stored_settings import COUNTS
 
 NAME = "counts"
@@ -87,7 +88,7 @@ class CountTables:
         with store.write_transaction() as connection:
             store.insert_rows(connection, tables.subjects, [asdict(subject) for subject in self.subjects])
             complete_sizes(connection, self.subjects)
-            stored = connection.execute(select(tables.counts)).all()
+            stored = connection.execute(select(tables.counts).where(report_counts())).all()
             for name in INSIDE:
                 if any((getattr(old, name) is None) != (getattr(self.rows[0], name) is None) for old in stored):
                     raise InputError(
@@ -97,7 +98,7 @@ class CountTables:
             held = {(row.subject, row.arm, row.cell): row for row in stored if row.source == SOURCE}
             fresh = []
             for row in self.rows:
-                made = {**asdict(row), "arm": str(row.arm), "cell": row.cell}
+                made = count_row(row)
                 there = held.get((row.subject, str(row.arm), row.cell))
                 if there is None:
                     fresh.append(made)

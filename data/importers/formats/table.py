@@ -45,6 +45,7 @@ from gnomon.data.importers.field_parsers import (
     parse_word,
     quote_value,
     require_one_of,
+    span_of,
 )
 from gnomon.data.importers.ingest import FEWEST_CONTROLS
 from gnomon.data.importers.options import ImportOptions
@@ -54,7 +55,7 @@ from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 from gnomon.data.importers.tabular.value_ranges import FlagReader, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Span, Trial
+from gnomon.data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Trial
 
 NAME = "table"
 TOTALS = frozenset(("total", "totals", "grand total", "subtotal"))
@@ -62,7 +63,6 @@ UNNAMED = "unknown"
 """The subject of a table that names none."""
 Row = Mapping[str, object]
 WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str, sort_keys=True)
-SPANS = tuple(Span)
 BESIDE = ("quote", "raw", "time")
 PLAIN = frozenset((str, bool, type(None)))
 """Types whose equal values have the same JSON text, unlike 1, 1.0 and true."""
@@ -304,10 +304,9 @@ def _make_protocol(source: str, name: str) -> row_builders.ImportedProtocol:
 
 def _parse_trial(about: Row, key: row_builders.SourceKey, subject: Any, said: row_builders.ImportedProtocol) -> Trial:
     arm = Arm.CONTROL if is_empty(about.get("arm")) else arm_of(about["arm"], "arm")
-    concept, span = parse_word(about, "concept"), parse_word(about, "span") or Span.GENERATION
+    concept, span = parse_word(about, "concept"), span_of(about, "span")
     if ARMS[arm].counts_identified and concept is None:
         raise RowError(f"'concept' is empty in an {arm} trial: name what was injected")
-    require_one_of(span, "'span'", SPANS)
     answer = _answer_text(about.get("answer"))
     return row_builders.imported_trial(
         key.source,
@@ -319,7 +318,7 @@ def _parse_trial(about: Row, key: row_builders.SourceKey, subject: Any, said: ro
         concept=concept,
         layer=layer_of(about, "layer"),
         strength=parse_number(about, "strength"),
-        span=Span(span),
+        span=span,
         seed=parse_integer(about, "seed") or 0,
         magnitude=parse_number(about, "magnitude"),
         depth=parse_number(about, "depth"),

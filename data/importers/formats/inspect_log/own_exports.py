@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gnomon.data.facts import CORE_FLAGS, PASSED
-from gnomon.data.importers.field_parsers import limit_text, parse_bool, parse_number, require_one_of
+from gnomon.data.importers.field_parsers import RowError, limit_text, parse_bool, parse_number, require_one_of
 from gnomon.data.importers.label_history import SEPARATOR, mark_of
-from gnomon.data.importers.row_builders import ImportedLabel, ImportedVerdict
+from gnomon.data.importers.row_builders import ImportedLabel, ImportedProtocol, ImportedVerdict, imported_protocol
+from gnomon.data.readings import Readings, parse_readings
 from gnomon.data.records import (
     IMPORTED,
+    REPORT,
     Exposure,
     Facts,
     FurtherFacts,
@@ -30,6 +32,44 @@ def own_part(about: object) -> Mapping[str, object]:
     """What Gnomon wrote into metadata; empty if they are of another origin."""
     own = about.get(OWN) if isinstance(about, Mapping) else None
     return own if isinstance(own, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredSample:
+    """What a sample was asked other than for a report, what was read from its logits, and what was thought."""
+
+    measure: str = REPORT
+    readings: Readings | None = None
+    thinking: str | None = None
+    protocol: ImportedProtocol | None = None
+
+
+def read_measure(own: Mapping[str, object], source: str) -> MeasuredSample:
+    """What Gnomon wrote of a sample's measure; a report without readings where it wrote nothing.
+
+    Parameters
+    ----------
+    own : mapping of str to object
+        What Gnomon wrote into the sample's metadata.
+    source : str
+        Name of the format.
+
+    Raises
+    ------
+    RowError
+        If it was changed to something that is none.
+    """
+    try:
+        readings = parse_readings(own.get("readings"))
+    except ValueError as error:
+        raise RowError(str(error)) from None
+    thinking, content = own.get("thinking"), own.get("protocol")
+    measure = limit_text(str(own.get("measure") or REPORT), "measure", 32)
+    protocol = None
+    if measure != REPORT and isinstance(content, Mapping):
+        rest = {str(name): value for name, value in content.items() if name not in ("source", "name")}
+        protocol = imported_protocol(source, str(content.get("name") or measure)[:80], **rest)
+    return MeasuredSample(measure, readings, thinking if isinstance(thinking, str) else None, protocol)
 
 
 def read_facts(own: Mapping[str, object]) -> Facts | None:

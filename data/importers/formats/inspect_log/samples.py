@@ -32,7 +32,7 @@ from gnomon.data.importers.field_parsers import (
     parse_rows,
     parse_timestamp,
     parse_word,
-    require_one_of,
+    span_of,
 )
 from gnomon.data.importers.formats.inspect_log.log_files import LogHeader, Sample, read_log
 from gnomon.data.importers.formats.inspect_log.log_survey import (
@@ -47,6 +47,7 @@ from gnomon.data.importers.formats.inspect_log.own_exports import (
     complete_label,
     own_part,
     read_facts,
+    read_measure,
     read_verdict,
 )
 from gnomon.data.importers.formats.inspect_log.score_history import FIELDS, ScoreEditing, ScoreState, trace_history
@@ -180,7 +181,9 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
     name = options.subject or own
     if not isinstance(name, str) or not name:
         raise RowError("the log names no model: name it with --subject")
-    said = row_builders.imported_protocol(NAME, header.task, **({"messages": _question_text(sample)} if arm else {}))
+    asked = {"messages": _question_text(sample)} if arm else {}
+    measured = read_measure(own_part(about), NAME)
+    said = measured.protocol or row_builders.imported_protocol(NAME, header.task, **asked)
     subject = row_builders.subject_named(name, options.parameters)
     if options.parameters is not None and len(log.survey.models) <= 1:
         subject = replace(subject, parameters=options.parameters)
@@ -202,6 +205,9 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
             magnitude=condition.magnitude,
             depth=condition.depth,
             error=error,
+            measure=measured.measure,
+            readings=measured.readings,
+            thinking=measured.thinking,
             at=_time_of(sample.get("completed_at")) or _time_of(header.created),
         )
 
@@ -284,9 +290,8 @@ def _parse_target(about: Mapping[str, object]) -> str | None:
 
 
 def _parse_condition(about: Mapping[str, object]) -> SampleCondition:
-    span = require_one_of(parse_word(about, "span") or Span.GENERATION, "metadata 'span'", Span)
     numbers = {name: parse_number(about, name) for name in ("strength", "magnitude", "depth")}
-    return SampleCondition(layer=layer_of(about, "layer"), span=Span(span), **numbers)
+    return SampleCondition(layer=layer_of(about, "layer"), span=span_of(about, "span"), **numbers)
 
 
 def _parse_arm(about: Mapping[str, object], log: LogReading) -> Arm | None:
