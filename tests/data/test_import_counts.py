@@ -204,7 +204,7 @@ def test_controls_that_differ_are_different_trials(read):
         ("subject,arm,layer,n,passed,failed\nA-7B,injection,3,2,1,1\nA-7B,injection,,2,1,1\n", "'layer' is empty"),
         ("subject,arm,layer,n_layers,n,passed,failed\nA-7B,injection,32,32,2,1,1\n", "layers count from 0"),
         ("subject,model,arm,n,passed,failed\na,b,control,2,1,1\n", "two columns for 'subject'"),
-        ("subject,arm,span,n,passed,failed\nA-7B,control,never,2,1,1\n", "'span' is 'never'"),
+        ("subject,arm,span,n,passed,failed\nA-7B,control,no-name,2,1,1\n", "span 'no-name': write its name"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_whole(tmp_path, text, problem):

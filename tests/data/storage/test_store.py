@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, inspect, text
 
 from gnomon.data.errors import InputError, StoreError, StoreVersionError
+from gnomon.data.readings import OptionReading
 from gnomon.data.records import (
     LONGEST_NOTE,
     Arm,
@@ -60,7 +61,22 @@ def test_any_trial_round_trips(store, answer, strength, layer, arm, span, replic
     store.add_protocol("p", "p", {})
     condition = Condition("s", "r", arm, "ocean", layer, strength, span, "p", "v", 7)
     id_ = condition.trial_id(replicate)
-    trial = Trial(id_, condition, replicate, trial_seed(id_), answer, "stop", 3, None, 2.5, "t", None, "v1", "now")
+    trial = Trial(
+        id_,
+        condition,
+        replicate,
+        trial_seed(id_),
+        answer,
+        "stop",
+        3,
+        magnitude=2.5,
+        source="t",
+        measure="pick",
+        readings={"answer": OptionReading({"cat": -0.5, "dog": -2.0}, 1.25)},
+        thinking=answer,
+        code_version="v1",
+        created_at="2026-01-01T00:00:00.000000+00:00",
+    )
     if store.add_trials([trial]):
         assert store.load_trials([id_]) == [trial]
     else:
