@@ -17,6 +17,7 @@ MEASUREMENTS = {
     "stats": "performance.measure_fit",
     "validity": "validity.interval_validity",
     "hostile": "validity.hostile_worlds",
+    "measures": "measures.measure_worlds",
     "sweeps": "validity.sweep_clustering",
     "slopes": "validity.slopes",
     "sensitivity": "validity.sensitivity",

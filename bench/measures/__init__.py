@@ -1,0 +1,1 @@
+"""Measurements of the battery of tasks: coverage of its intervals."""
