@@ -338,11 +338,11 @@ class Trial:
     magnitude: float | None = None
     source: str = GENERATED
     error: str | None = None
+    code_version: str = ""
+    created_at: str = ""
     measure: str = REPORT
     readings: Readings | None = None
     thinking: str | None = None
-    code_version: str = ""
-    created_at: str = ""
 
 
 class FurtherFacts(Mapping[str, bool]):

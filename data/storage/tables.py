@@ -86,7 +86,7 @@ trials = Table(
     Column("tokens", Integer, nullable=False),
     Column("source", String(64), nullable=False),
     Column("error", Text),
-    Column("measure", String(32), nullable=False, default="report"),
+    Column("measure", String(32), nullable=False, server_default="report"),
     Column("readings", JSON(none_as_null=True)),
     Column("thinking", Text),
     Column("split", String(8), nullable=False),

@@ -263,7 +263,7 @@ def _column_checks(table: str) -> list[_ColumnCheck]:
 
 
 def _assumed(column: Any) -> object:
-    return None if column.default is None else column.default.arg
+    return next((given.arg for given in (column.default, column.server_default) if given is not None), None)
 
 
 def _column_kind(column: Any) -> type | None:

@@ -83,6 +83,17 @@ def test_any_trial_round_trips(store, answer, strength, layer, arm, span, replic
         assert store.load_trials([id_])[0].condition == condition
 
 
+def test_readings_and_thinking_come_back_as_they_were(store, make_trial):
+    reading = OptionReading({"yes": -0.25, "no": -2.0}, entropy=1.5)
+    trial = replace(make_trial(), measure="notice", readings={"answer": reading}, thinking="Hm.")
+    other = replace(trial, id=trial.condition.trial_id(7), replicate=7)
+    store.add_trials([other])
+    (found,) = store.load_trials([other.id])
+    assert (found.measure, found.readings, found.thinking) == ("notice", {"answer": reading}, "Hm.")
+    assert reading.mass == pytest.approx(0.9141, abs=1e-4)
+    assert sum(reading.shares.values()) == pytest.approx(1.0)
+
+
 def test_the_same_trial_asked_for_twice_is_made_once(store, make_trial):
     trial = make_trial()
     assert store.add_trials([trial, trial]) == 0
