@@ -16,7 +16,8 @@ from gnomon.data.storage.stored_settings import COUNTS, SubjectAxes
 class PlannedDesign(BaseModel):
     """Conditions that the study plans, each axis a list of its values; empty where the study has no design.
 
-    `subjects` are models with layers or strengths of their own, by name.
+    `subjects` are models with layers or strengths of their own, by name; `exclude` are conditions that are not planned:
+    values by axis, None where a rule says nothing about it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -29,12 +30,27 @@ class PlannedDesign(BaseModel):
     protocols: tuple[str, ...] = ()
     replicates: dict[str, int] = Field(default_factory=dict)
     subjects: dict[str, SubjectAxes] = Field(default_factory=dict)
+    exclude: tuple[dict[str, str | int | float | None], ...] = ()
+
+    def planned_spans(self, condition: Mapping[str, str | int | float | None]) -> int:
+        """With how many spans a condition is planned; conditions without a vector have one."""
+        steered = condition.get("layer") is not None
+        spans = (self.spans if steered else self.spans[:1]) or ("",)
+        return sum(not any(_agrees(rule, {**condition, "span": span}) for rule in self.exclude) for span in spans)
 
     def planned_doses(self, subject: str) -> dict[int, tuple[float, ...]]:
         """Strengths planned for a model, by layer."""
         if subject in self.subjects:
             return dict(self.subjects[subject].doses)
         return dict.fromkeys(self.layers, self.strengths)
+
+
+def _agrees(rule: Mapping[str, str | int | float | None], condition: Mapping[str, str | int | float | None]) -> bool:
+    """Whether a condition has every value that a rule names; one without a vector has only model, arm and protocol."""
+    named = {axis: value for axis, value in rule.items() if value is not None}
+    if condition.get("layer") is None and named.keys() - {"subject", "arm", "protocol"}:
+        return False
+    return all(condition.get(axis) == value for axis, value in named.items())
 
 
 class StudySettings(BaseModel):

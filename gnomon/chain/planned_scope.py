@@ -21,7 +21,7 @@ from gnomon.data.errors import InputError, UserError
 from gnomon.data.storage.design_scope import DesignScope
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import SubjectAxes
-from gnomon.study_file import DesignSpec, StudyFile
+from gnomon.study_file import DesignSpec, ExclusionSpec, StudyFile
 
 
 def planned_scope(
@@ -60,13 +60,7 @@ def planned_scope(
         normalisation=SCALES[design.vector_scale],
         exclude=tuple(
             _excluded_values(rule, hashes or {})
-            for rule in _common_rules(file, design)
-            + [
-                {**rule, "subject": spec.name}
-                for spec in file.subjects
-                if spec.name in axes
-                for rule in excluded_conditions(design, spec, axes[spec.name], counts.get(spec.name))
-            ]
+            for rule in (_rules_by_model(file, axes, counts) if has_subject_axes(file) else _common_rules(design))
         ),
         subjects=axes,
         unresolved=unresolved,
@@ -107,11 +101,28 @@ def known_axes(
     return axes, tuple(unresolved), counts
 
 
-def _common_rules(file: StudyFile, design: DesignSpec) -> list[dict[str, object]]:
+def _rules_by_model(
+    file: StudyFile, axes: Mapping[str, SubjectAxes], counts: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Exclusions of each model whose layers and strengths are known, with these."""
+    assert file.design is not None
+    return [
+        {**rule, "subject": spec.name}
+        for spec in file.subjects
+        if spec.name in axes
+        for rule in excluded_conditions(file.design, spec, axes[spec.name], counts.get(spec.name))
+    ]
+
+
+def _common_rules(design: DesignSpec) -> list[dict[str, Any]]:
     """Exclusions as the file writes them, where all models have the design's own layers and strengths."""
-    if has_subject_axes(file):
-        return []
-    return [rule.model_dump(exclude_none=True, mode="json") for rule in design.exclude]
+    return [{key: value for key, value in _rule_values(rule).items() if value is not None} for rule in design.exclude]
+
+
+def _rule_values(rule: ExclusionSpec) -> dict[str, Any]:
+    """An exclusion's values by axis, strengths as numbers."""
+    held = rule.model_dump(mode="json")
+    return held if rule.strength is None else {**held, "strength": rule.strength.number}
 
 
 def _protocol_hashes(file: StudyFile, design: DesignSpec, folder: Path) -> dict[str, tuple[str, ...]] | None:
@@ -154,13 +165,15 @@ def planned_design(
     assert file.design is not None
     held: dict[str, JsonValue] = file.design.model_dump(mode="json")
     if not has_subject_axes(file):
-        return {**held, "strengths": [one.number for one in file.design.strengths]}
-    axes, unresolved, _ = known_axes(file, store, layers)
+        numbers = [one.number for one in file.design.strengths]
+        return {**held, "strengths": numbers, "exclude": [_rule_values(rule) for rule in file.design.exclude]}
+    axes, unresolved, counts = known_axes(file, store, layers)
     nothing = SubjectAxes(doses={})
     known = {**axes, **dict.fromkeys(unresolved, nothing)}
     absolute = file.design.strength_unit != "limit"
     return {
         **held,
         "strengths": [one.number for one in file.design.strengths] if absolute else [],
+        "exclude": [dict(rule) for rule in _rules_by_model(file, axes, counts)],
         "subjects": {name: each.model_dump(mode="json") for name, each in known.items()},
     }

@@ -156,7 +156,10 @@ def missing_trials(cells: pd.DataFrame, design: PlannedDesign) -> pd.DataFrame:
     for subject, protocol in product(cells["subject"].unique(), _missing_protocols(cells, design)):
         mine = cells[(cells["subject"] == subject) & (cells["protocol"] == protocol)]
         for arm in sorted(planned, key=lambda arm: arm.is_steered):
-            for axes, have, want in _arm_counts(mine[mine["arm"] == arm.name], arm, design, str(subject)):
+            for axes, have, each in _arm_counts(mine[mine["arm"] == arm.name], arm, design, str(subject)):
+                named = dict(zip(("concept", "layer", "strength"), axes, strict=True))
+                place = {"subject": str(subject), "arm": arm.name, "protocol": str(protocol), **named}
+                want = each * design.planned_spans(place)
                 if have < want:
                     rows.append((subject, arm.name, protocol, *axes, have, want))
     return pd.DataFrame(rows, columns=columns)
@@ -165,7 +168,7 @@ def missing_trials(cells: pd.DataFrame, design: PlannedDesign) -> pd.DataFrame:
 def _arm_counts(
     mine: pd.DataFrame, arm: ArmSpec, design: PlannedDesign, subject: str
 ) -> Iterator[tuple[tuple[Any, ...], int, int]]:
-    """Of each planned condition of an arm: concept, layer and strength, answers there are, and answers planned."""
+    """Of each condition of an arm: concept, layer and strength, answers there are, and answers planned for a span."""
     want = design.replicates.get(arm.name, 0)
     if not arm.is_steered:
         yield (None, None, None), int(mine["n"].sum()), want
@@ -175,7 +178,7 @@ def _arm_counts(
     for concept, layer in product(design.concepts, doses):
         for strength in arm.strengths_of(doses[layer]):
             axes = concept, layer, strength
-            yield axes, int(found.get(axes, 0)), want * max(len(design.spans), 1)
+            yield axes, int(found.get(axes, 0)), want
 
 
 def _missing_protocols(cells: pd.DataFrame, design: PlannedDesign) -> list[str]:

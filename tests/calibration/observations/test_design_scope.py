@@ -211,6 +211,17 @@ def test_layers_of_each_model_are_its_own_when_figures_are_counted(store, tmp_pa
     assert count_outside(store) == 0
 
 
+def test_shares_of_the_residual_norm_are_of_the_design_as_their_numbers(store, tmp_path):
+    shares = ["0.5 of residual", "1 of residual"]
+    file = study(strengths=shares, arms=["injection"], exclude=[{"strength": shares[1], "concept": "fear"}])
+    made = generate(store, file, tmp_path)
+    sync_settings(store, file, folder=tmp_path)
+    assert count_outside(store) == 0
+    assert summarize_study(store).missing.empty
+    sync_settings(store, study(strengths=[0.5, 1.0], arms=["injection"]), folder=tmp_path)
+    assert count_outside(store) == len(made)
+
+
 def test_a_model_whose_layers_nobody_knows_yet_has_no_trial_outside(store, tmp_path):
     base = {"subjects": TWO_MODELS, "layers": None, "depths": [0.5, 1.0]}
     file = study(**base)
