@@ -1,0 +1,1 @@
+"""The battery: prompts of its tasks, and the plan of its trials."""
