@@ -117,7 +117,7 @@ class Injection:
         self._by_layer: dict[int, list[_DueAdditions]] = {}
         self._handles: dict[int, Any] = {}
         self._is_paused = False
-        self._branch: int | None = None
+        self._is_branching = False
         self._untouched = torch.tensor([LAST, -1, 0], device=model.device)
         self._touched = self._untouched.repeat(slots, 1, 1)
 
@@ -181,22 +181,17 @@ class Injection:
         return tuple(found)
 
     @contextmanager
-    def branch_rows(self, slots: Sequence[int], layer: int) -> Iterator[None]:
-        """Context in which the model runs one row that becomes many at the output of a block, each steered from there.
+    def branch_rows(self, slots: Sequence[int]) -> Iterator[None]:
+        """Context in which the model runs one row, which becomes as many as `slots` at the first addition to any.
 
-        Parameters
-        ----------
-        slots : sequence of int
-            Slots of the rows; nothing is added to any of them at an earlier block.
-        layer : int
-            The block; -1 if nothing is added at all, so that the row remains one.
+        If nothing is added to any of them it remains one.
         """
         self.select_rows(slots)
-        self._branch = layer
+        self._is_branching = True
         try:
             yield
         finally:
-            self._branch = None
+            self._is_branching = False
 
     @contextmanager
     def pause_steering(self) -> Iterator[None]:
@@ -229,7 +224,7 @@ class Injection:
         positions, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
         if positions is None:
             raise ValueError("a steered model must be called with position_ids")
-        if self._branch is not None:
+        if self._is_branching:
             positions = positions.expand(len(self._rows), -1)
         elif len(positions) != len(self._rows):
             raise ValueError(f"{len(positions)} rows run, {len(self._rows)} selected for injection")

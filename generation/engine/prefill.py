@@ -50,21 +50,21 @@ class PromptReader:
         groups: dict[tuple[tuple[int, ...], int, int], list[tuple[int, TrialRequest]]] = defaultdict(list)
         for number, request in requests:
             groups[request.prompt, request.first_computed, _first_layer(request)].append((number, request))
-        for (prompt, begin, layer), members in groups.items():
+        for (prompt, begin, _), members in groups.items():
             together = max(1, min(self._rows, TOKENS_TOGETHER // (len(prompt) - begin)))
             for start in range(0, len(members), together):
                 part = members[start : start + together]
-                answers = self._read_rows([request for _, request in part], layer)
+                answers = self._read_rows([request for _, request in part])
                 yield from zip((number for number, _ in part), answers, strict=True)
 
-    def _read_rows(self, requests: Sequence[TrialRequest], layer: int) -> list[EngineAnswer]:
-        """Answers to requests of one prompt and one first computed position, all steered from one block on, or none."""
+    def _read_rows(self, requests: Sequence[TrialRequest]) -> list[EngineAnswer]:
+        """Answers to requests of one prompt and one first computed position."""
         prompt, begin = requests[0].prompt, requests[0].first_computed
         with self._injection.pause_steering():
             prefix = BeginningCache(self._clean.cached_prompt(prompt) if begin else [], begin, self._layers)
         for slot, request in enumerate(requests):
             self._injection.set_row(slot, request.additions)
-        with self._injection.branch_rows(range(len(requests)), layer):
+        with self._injection.branch_rows(range(len(requests))):
             hidden = self._clean.run_prompt(prompt[begin:], begin, 1, prefix)
         answers = []
         for slot, (readings, error) in enumerate(read_options(hidden.repeat_rows(len(requests)), begin, requests)):
