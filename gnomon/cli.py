@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from gnomon.data.arms.battery_measures import ITEMS
+
 if TYPE_CHECKING:
     from gnomon.chain.verdict_collection import JudgeResults
 
@@ -125,6 +127,28 @@ def generate(
     step = command.forecast_trials if dry_run else command.generate_trials
     document = step(folder, subject or [], concept or [], GenerateOptions(batch_size, engine, address, cores, ray))
     _show(document, json)
+
+
+@app.command()
+def battery(
+    folder: Folder,
+    subject: Annotated[list[str] | None, typer.Option(help="only this model; may be repeated")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="only this task (docs/battery.md); may be repeated; by default all")
+    ] = None,
+    items: Annotated[int, typer.Option(min=1, help="prompts of each task and concept")] = ITEMS,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="rows run together; by default what memory holds")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run the battery: tasks that a bias to yes cannot fake, read from logits; one table for each model."""
+    from gnomon.chain.trial_generation import GenerateOptions
+    from gnomon.commands.study.battery import battery_of_study
+    from gnomon.render.battery import print_battery
+
+    document = battery_of_study(folder, subject or [], task or [], items, GenerateOptions(batch_size))
+    _show(document, json, print_battery)
 
 
 @app.command()

@@ -43,7 +43,7 @@ class BatteryTask:
     label : str
         What is asked, as a sentence begins it: "asked whether it notices an injected thought".
     event : str
-        What is counted: "yes", "names the concept".
+        What is counted, whatever is right: "yes", "names the concept".
     kind : {"yes_no", "choice", "rating", "copy", "timing"}
         Form of the answer: yes or no; one of several options; a digit; a sentence that is copied; free words of which
         the order counts.
@@ -296,7 +296,7 @@ register_task(
 )
 register_task(
     BatteryTask(
-        "unrelated_no", "asked an unrelated question whose answer is no", NO, "yes_no", NO, is_about_concept=False
+        "unrelated_no", "asked an unrelated question whose answer is no", YES, "yes_no", NO, is_about_concept=False
     )
 )
 register_task(
@@ -305,8 +305,8 @@ register_task(
     )
 )
 register_task(BatteryTask("about_same", "asked whether a thought is about the injected concept", YES, "yes_no", YES))
-register_task(BatteryTask("about_other", "asked whether a thought is about another concept", NO, "yes_no", NO))
-register_task(BatteryTask("third_person", "asked the same of another model", NO, "yes_no", NO, is_about_concept=False))
+register_task(BatteryTask("about_other", "asked whether a thought is about another concept", YES, "yes_no", NO))
+register_task(BatteryTask("third_person", "asked the same of another model", YES, "yes_no", NO, is_about_concept=False))
 register_task(
     BatteryTask("pick", "asked which of several words it is", "picks the concept", "choice", CONCEPT, is_guessable=True)
 )
@@ -330,7 +330,13 @@ register_task(
     )
 )
 register_task(
-    BatteryTask("rating", "asked how strong it is, from 0 to 9", "mean of the digit", "rating", is_about_concept=False)
+    BatteryTask(
+        "rating",
+        "asked how strong it is, from 0 to 9",
+        "rates it higher than control",
+        "rating",
+        is_about_concept=False,
+    )
 )
 register_task(
     BatteryTask(

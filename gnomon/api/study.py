@@ -15,6 +15,7 @@ from gnomon.chain import fitting, trial_generation, verdict_collection
 from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.chain.session import OpenStudy, opened
 from gnomon.chain.trial_generation import GenerateOptions, SweepForecast, SweepSummary
+from gnomon.data.arms.battery_measures import ITEMS
 from gnomon.data.errors import GnomonError
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gnomon.api.study_fit import StudyFit
     from gnomon.calibration.results.audit import AuditDocument, RecountDocument
     from gnomon.calibration.results.label_plan import LabelPlan, PlanPrices
+    from gnomon.chain.battery_run import BatteryDocument
     from gnomon.chain.verdict_collection import FlipRateReport, JudgeResults, ReleasedReservation
     from gnomon.judging.runs.cost_estimate import CostEstimate
     from gnomon.judging.runs.panel import JudgeReport
@@ -161,6 +163,38 @@ class Study:
         """
         options = options or trial_generation.DEFAULT_OPTIONS
         return trial_generation.forecast_generation(self.opened, subjects, concepts, options)
+
+    def battery(
+        self,
+        *,
+        subjects: Sequence[str] = (),
+        tasks: Sequence[str] = (),
+        items: int = ITEMS,
+        options: GenerateOptions | None = None,
+    ) -> BatteryDocument:
+        """Generate the missing trials of the battery, and estimate what each task shows (docs/battery.md).
+
+        Parameters
+        ----------
+        subjects : sequence of str
+            Names of subjects; by default all of the study.
+        tasks : sequence of str
+            Names of tasks; by default all.
+        items : int
+            Prompts of each task and concept.
+        options : GenerateOptions, optional
+            Batch size and engine.
+
+        Raises
+        ------
+        InputError
+            If the study has no design, or a task is not for its concepts or models.
+        UnknownNameError
+            If the study lacks a subject, or there is no such task.
+        """
+        from gnomon.chain.battery_run import run_battery
+
+        return run_battery(self.opened, subjects, tasks, items, options or trial_generation.DEFAULT_OPTIONS)
 
     def judge(
         self, *, judges: Sequence[str] = (), limit: int | None = None, incomplete: Incomplete = "raise"

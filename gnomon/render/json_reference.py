@@ -21,6 +21,7 @@ from pydantic_core.core_schema import ModelSchema
 
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
+from gnomon.chain.battery_run import BatteryDocument
 from gnomon.chain.trial_generation import SweepForecast
 from gnomon.chain.verdict_collection import FlipRateReport, ReleasedReservation
 from gnomon.data.files import write_atomically
@@ -45,6 +46,7 @@ SECTIONS = (
     JsonSection("gnomon fit", documents.EstimatesDocument),
     JsonSection("gnomon demo", documents.DemoDocument),
     JsonSection("gnomon generate --dry-run", SweepForecast),
+    JsonSection("gnomon battery", BatteryDocument),
     JsonSection("gnomon judge --attack", FlipRateReport),
     JsonSection("gnomon judge --release", ReleasedReservation),
     JsonSection("gnomon import", documents.ImportDocument),
