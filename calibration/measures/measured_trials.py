@@ -27,6 +27,7 @@ from gnomon.data.arms.battery_measures import (
 )
 from gnomon.data.readings import ANSWER, OptionReading, Readings, parse_readings
 from gnomon.data.records import REPORT
+from gnomon.data.storage.design_scope import task_conditions
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import protocols as protocol_table
 from gnomon.data.storage.tables import subjects as subject_table
@@ -63,6 +64,8 @@ class _MeasuredProtocol:
 def measured_trials(store: Store, only: Collection[str] | None = None) -> pd.DataFrame:
     """Trials of every measure that judges do not read, in the order of their ids.
 
+    Of those that the study generated, the trials of its design as it stands (`design_scope.task_conditions`).
+
     Columns, a row for each score of a trial:
 
     - `trial`, `subject`, `parameters`, `arm`, `concept` (that the prompt is about, also where nothing is added),
@@ -88,8 +91,9 @@ def measured_trials(store: Store, only: Collection[str] | None = None) -> pd.Dat
     DataFrame
         With the columns `TEXTS` and `NUMBERS`.
     """
+    query = _trial_query().where(*task_conditions(store))
     with store.read_transaction() as connection:
-        rows = connection.execute(_trial_query()).all()
+        rows = connection.execute(query).all()
         kept = connection.execute(select(protocol_table.c.hash, protocol_table.c.content)).all()
     contents = {row.hash: row.content for row in kept}
     chosen = rows if only is None else [row for row in rows if row.id in only]

@@ -101,6 +101,18 @@ def report_trials() -> tuple[ColumnElement[bool], ...]:
     return trials.c.measure == REPORT, trials.c.arm.in_(judged_arms())
 
 
+def task_conditions(store: Store) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on trials of tasks that belong to the design as it stands: seed, concepts, doses and vectors.
+
+    The prompts, spans and arms of a task are its own, and are not asked. Nor are imported trials.
+    """
+    held = store.study_settings().get(SCOPE)
+    if not held:
+        return ()
+    with store.read_transaction() as connection:
+        return (or_(not_(_made_here(connection)), and_(*_planned_doses(connection, DesignScope.model_validate(held)))),)
+
+
 def report_counts() -> ColumnElement[bool]:
     """Condition on published counts of reports, of which fits and totals are; the others are of tasks."""
     return counts.c.measure == REPORT
@@ -148,20 +160,34 @@ def _find_outside(store: Store) -> _Outside:
 
 def _outside_condition(connection: Connection, scope: DesignScope) -> ColumnElement[bool]:
     trial = trials.c
-    steered = list(connection.execute(select(vectors.c.subject).distinct()).scalars())
     planned = [
-        trial.study_seed == scope.seed,
+        *_planned_doses(connection, scope),
         trial.arm.in_(scope.arms),
-        or_(trial.concept.is_(None), trial.concept.in_(scope.concepts)),
-        or_(trial.layer.is_(None), _planned_site(scope)),
         trial.span.in_(scope.spans),
         *(not_(_rule_condition(rule)) for rule in scope.exclude),
     ]
     if scope.protocols is not None:
         planned.append(trial.protocol.in_(scope.protocols))
+    return and_(design_trials(), _made_here(connection), not_(and_(*planned)))
+
+
+def _made_here(connection: Connection) -> ColumnElement[bool]:
+    """Trials that the study generated: those of subjects that it holds vectors of."""
+    steered = list(connection.execute(select(vectors.c.subject).distinct()).scalars())
+    return and_(trials.c.source == GENERATED, trials.c.subject.in_(steered))
+
+
+def _planned_doses(connection: Connection, scope: DesignScope) -> list[ColumnElement[bool]]:
+    """Seed, concepts, layers, strengths and vectors of the design."""
+    trial = trials.c
+    planned = [
+        trial.study_seed == scope.seed,
+        or_(trial.concept.is_(None), trial.concept.in_(scope.concepts)),
+        or_(trial.layer.is_(None), _planned_site(scope)),
+    ]
     if others := _vectors_of_others(connection, scope):
         planned.append(or_(trial.vector.is_(None), trial.vector.not_in(others)))
-    return and_(design_trials(), trial.source == GENERATED, trial.subject.in_(steered), not_(and_(*planned)))
+    return planned
 
 
 def _planned_site(scope: DesignScope) -> ColumnElement[bool]:

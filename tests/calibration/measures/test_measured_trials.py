@@ -166,3 +166,31 @@ def test_it_can_be_narrowed_to_some_trials(store: Store, measured: Measured) -> 
     measured("notice", "control", readings=probabilities(yes=0.5, no=0.5))
     assert list(measured_trials(store, {one.id})["trial"]) == [one.id]
     assert measured_trials(store, set()).empty
+
+
+def test_trials_of_another_design_are_not_in_it(store: Store, measured: Measured) -> None:
+    """A scale of the vectors, a strength or a seed that has changed since makes another experiment."""
+    kept = measured("notice", readings=probabilities(yes=0.6, no=0.2))
+    plain = measured("notice", "control", concept=None, readings=probabilities(yes=0.5, no=0.5))
+    made = {"method": "difference", "normalisation": "raw"}
+    store.add_vector("v", subject="toy", concept="fear", layer=20, norm=1.0, content=made)
+    design = {
+        "seed": 1,
+        "arms": ["injection"],
+        "concepts": ["fear"],
+        "layers": [20],
+        "strengths": [4.0],
+        "spans": ["all"],
+        "protocols": [],
+        **made,
+    }
+    store.save_settings({"scope": design})
+    assert set(measured_trials(store)["trial"]) == {kept.id, plain.id}
+    for key, value, left in (
+        ("normalisation", "matched", {plain.id}),
+        ("strengths", [2.0], {plain.id}),
+        ("concepts", ["ocean"], {plain.id}),
+        ("seed", 2, set()),
+    ):
+        store.save_settings({"scope": {**design, key: value}})
+        assert set(measured_trials(store)["trial"]) == left
