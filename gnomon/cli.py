@@ -152,6 +152,29 @@ def battery(
 
 
 @app.command()
+def strengths(
+    folder: Folder,
+    subject: Annotated[list[str] | None, typer.Option(help="only this model; may be repeated")] = None,
+    answers: Annotated[int, typer.Option(min=16, help="answers at each strength")] = 48,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="rows decoded together; by default what memory holds")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="what generates responses: torch, or that of a plug-in")
+    ] = "torch",
+    again: Annotated[bool, typer.Option("--again", help="search again where the study has a search already")] = False,
+    json: Json = False,
+) -> None:
+    """Find the strengths at which 95, 80 and 50 % of each model's answers stay coherent, for each layer."""
+    from gnomon.chain.trial_generation import GenerateOptions
+    from gnomon.commands.dose import strengths as command
+
+    document = command.find_strengths(folder, subject or [], GenerateOptions(batch_size, engine), answers, again=again)
+    _show(document, json, command.print_strengths)
+    document.raise_if_not_found()
+
+
+@app.command()
 def judge(
     folder: Folder,
     judge: Annotated[list[str] | None, typer.Option(help="only this judge; may be repeated")] = None,

@@ -22,6 +22,7 @@ from pydantic_core.core_schema import ModelSchema
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
 from gnomon.chain.battery_run import BatteryDocument
+from gnomon.chain.strength_search import StrengthsDocument
 from gnomon.chain.trial_generation import SweepForecast
 from gnomon.chain.verdict_collection import FlipRateReport, ReleasedReservation
 from gnomon.data.files import write_atomically
@@ -47,6 +48,7 @@ SECTIONS = (
     JsonSection("gnomon demo", documents.DemoDocument),
     JsonSection("gnomon generate --dry-run", SweepForecast),
     JsonSection("gnomon battery", BatteryDocument),
+    JsonSection("gnomon strengths", StrengthsDocument),
     JsonSection("gnomon judge --attack", FlipRateReport),
     JsonSection("gnomon judge --release", ReleasedReservation),
     JsonSection("gnomon import", documents.ImportDocument),

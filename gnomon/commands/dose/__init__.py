@@ -1,0 +1,1 @@
+"""Commands about doses: opens the study and returns what was found."""
