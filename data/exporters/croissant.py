@@ -12,6 +12,7 @@ from sqlalchemy import Boolean, Column, Float, Integer, Table
 from gnomon.data.exporters.gnomon_export import export_store
 from gnomon.data.exporters.registry import ExportReport
 from gnomon.data.records import utc_timestamp
+from gnomon.data.storage.columns.column_values import plain_type
 from gnomon.data.storage.row_keys import KEYS, ORDER, columns_of
 from gnomon.data.storage.store import Store, code_version
 from gnomon.data.study_settings import load_settings
@@ -126,6 +127,6 @@ def _field(table: str, column: Column[object]) -> Document:
         "@type": "cr:Field",
         "@id": f"{table}/{column.name}",
         "name": column.name,
-        "dataType": next((kind for type_, kind in KINDS if isinstance(column.type, type_)), "sc:Text"),
+        "dataType": next((kind for type_, kind in KINDS if isinstance(plain_type(column), type_)), "sc:Text"),
         "source": {"fileObject": {"@id": f"{table}.parquet"}, "extract": {"column": column.name}},
     }

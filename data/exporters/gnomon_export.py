@@ -17,6 +17,7 @@ from gnomon.data.exporters.registry import ExportReport
 from gnomon.data.importers.formats.gnomon_export import FORMAT, MANIFEST
 from gnomon.data.records import utc_timestamp
 from gnomon.data.storage import tables
+from gnomon.data.storage.columns.column_values import plain_type
 from gnomon.data.storage.row_keys import KEYS, ORDER, columns_of
 from gnomon.data.storage.store import Store, code_version
 
@@ -141,11 +142,11 @@ class _ParquetWriter:
         self.pa = pa
         fields = [pa.field(name, self._arrow_type(table, name)) for name in _export_columns(table)]
         self.schema = pa.schema(fields)
-        self.packed = {column.name for column in table.columns if isinstance(column.type, JSON)}
+        self.packed = {column.name for column in table.columns if isinstance(plain_type(column), JSON)}
         self.writer = parquet.ParquetWriter(path, self.schema)
 
     def _arrow_type(self, table: Table, name: str) -> Any:
-        type_ = tables.labels.c.revision.type if name == SUPERSEDES else table.c[name].type
+        type_ = plain_type(tables.labels.c.revision if name == SUPERSEDES else table.c[name])
         kinds = ((Boolean, self.pa.bool_), (Float, self.pa.float64), (Integer, self.pa.int64))
         return next((make for kind, make in kinds if isinstance(type_, kind)), self.pa.string)()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from gnomon.data.errors import InputError
 
@@ -91,8 +92,10 @@ PACKED_VALUES = Bound("GNOMON_MAX_PACKED_VALUES", 4_000_000, "values", "one JSON
 DEPTH = Bound("GNOMON_MAX_DEPTH", 100, "levels of nesting", "one JSON or TOML document")
 COLUMNS = Bound("GNOMON_MAX_COLUMNS", 10_000, "columns", "one table")
 UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 100 for each packed byte", "one archive")
-WORKBOOK = Bound("GNOMON_MAX_WORKBOOK", 10_000_000, "unpacked bytes beyond 20 for each packed byte", "one workbook")
-ROWS = Bound("GNOMON_MAX_ROWS", 2_000_000, "rows beyond one for each byte", "one Parquet file")
+WORKBOOK = Bound("GNOMON_MAX_WORKBOOK", 40_000_000, "unpacked bytes beyond 2 for each packed byte", "one workbook")
+ROWS = Bound("GNOMON_MAX_ROWS", 50_000, "rows beyond one for each 64 bytes", "one table, log or export")
+FACTS = Bound("GNOMON_MAX_FACTS", 50_000, "trials, verdicts and labels beyond one for each 64 bytes", "one import")
+BLANK_ROWS = Bound("GNOMON_MAX_BLANK_ROWS", 1_100_000, "blank rows", "one table")
 PROBLEMS = Bound("GNOMON_MAX_PROBLEMS", 100_000, "rows that cannot be read", "one import")
 SMALL_TEXT = Bound("GNOMON_MAX_STUDY_BYTES", 2**22, "bytes", "one study file, map or protocol")
 CONDITIONS = Bound("GNOMON_MAX_CONDITIONS", 100_000, "conditions", "one design")
@@ -116,6 +119,8 @@ BOUNDS = (
     UNPACKED,
     WORKBOOK,
     ROWS,
+    FACTS,
+    BLANK_ROWS,
     PROBLEMS,
     SMALL_TEXT,
     CONDITIONS,
@@ -131,3 +136,51 @@ BOUNDS = (
     REPLY_VALUES,
 )
 """All bounds; docs/security.md lists them, which a test checks."""
+
+BYTES_PER_ROW = 64
+"""Bytes of a file for each of which it may have one row, or bring one fact, more: rows of a few bytes each are no
+trials, and millions of them fit into a small file.
+"""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How many rows, or facts, may still come from files.
+
+    Parameters
+    ----------
+    place : object
+        The file, or what else the message names.
+    bound : Bound
+        `ROWS` or `FACTS`.
+    size : int
+        Bytes of the files.
+    """
+
+    place: object
+    bound: Bound
+    size: int
+    left: int = field(init=False)
+    blank_left: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing was taken yet."""
+        self.left = self.bound.most + self.size // BYTES_PER_ROW
+        self.blank_left = BLANK_ROWS.most
+
+    @classmethod
+    def of_file(cls, path: Path) -> Allowance:
+        """Rows that a file may have by its size."""
+        return cls(path, ROWS, path.stat().st_size)
+
+    def take(self, number: int = 1) -> None:
+        """Take rows or facts; raises `DocumentError` if there are more than allowed."""
+        self.left -= number
+        if self.left < 0:
+            raise DocumentError(self.place, self.bound.refusal)
+
+    def take_blank(self) -> None:
+        """Take a row without any cell; raises `DocumentError` if there are more than allowed."""
+        self.blank_left -= 1
+        if self.blank_left < 0:
+            raise DocumentError(self.place, BLANK_ROWS.refusal)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gnomon.data.errors import InputError, PluginError
+from gnomon.data.foreign_documents.bounds import FACTS, Allowance
 from gnomon.data.importers.field_parsers import ImportReport
 from gnomon.data.importers.formats import (
     arena,
@@ -97,7 +98,8 @@ class ParsedFiles:
         """
         if self.tables is not None:
             return self.tables.store_into(store, self.report)
-        return store_rows(store, self._rows_unless_changed(), set(self.seen.concepts), self.report)
+        rows, allowance = self._rows_unless_changed(), fact_allowance(self.paths)
+        return store_rows(store, rows, set(self.seen.concepts), self.report, allowance)
 
     def _rows_unless_changed(self) -> Iterator[ImportedRow]:
         left = self.seen.rows
@@ -145,8 +147,16 @@ def parse_files(format_: str, paths: Sequence[Path], options: ImportOptions) -> 
         return ParsedFiles(
             format_, report, FirstPass(), tuple(paths), options, importer.read_tables(paths, options, report)
         )
-    seen = _first_pass(_row_reader(format_)(paths, options, report))
+    rows = _row_reader(format_)(paths, options, report)
+    seen = _first_pass(rows, fact_allowance(paths))
     return ParsedFiles(format_, report, seen, tuple(paths), options)
+
+
+def fact_allowance(paths: Sequence[Path]) -> Allowance:
+    """How many trials, verdicts and labels may come from files, or from folders of them."""
+    inside = (file for path in paths for file in (path.rglob("*") if path.is_dir() else (path,)))
+    size = sum(file.stat().st_size for file in inside if file.is_file())
+    return Allowance(paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more", FACTS, size)
 
 
 def _with_rater_kind(row: ImportedRow, kind: RaterKind | None) -> ImportedRow:
@@ -165,12 +175,13 @@ def _row_reader(format_: str) -> RowReader:
     return reader
 
 
-def _first_pass(rows: Iterator[ImportedRow]) -> FirstPass:
+def _first_pass(rows: Iterator[ImportedRow], allowance: Allowance) -> FirstPass:
     count = 0
     concepts: set[str | None] = set()
     subjects: dict[str, float] = {}
     for row in rows:
         count += 1
+        allowance.take(row.fact_count)
         if row.trial is not None:
             concepts.add(row.trial.condition.concept)
         if row.counted is not None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select, update
 
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents.bounds import Allowance
 from gnomon.data.importers.field_parsers import ImportReport, RowError, fold_name
 from gnomon.data.importers.label_history import MARK, Chain, LabelEvent, extend_chain, label_chains
 from gnomon.data.importers.row_builders import (
@@ -116,6 +117,7 @@ class _Import:
     raters: _KnownNames
     subjects: _KnownNames
     judges: _KnownNames
+    allowance: Allowance | None = None
     pass_is_event: dict[str, bool] = field(default_factory=dict)
     told: dict[int, str] = field(default_factory=dict)
     first_verdict: int = 0
@@ -153,7 +155,13 @@ class _KnownRows:
     new_labels: list[Label] = field(default_factory=list)
 
 
-def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], report: ImportReport) -> ImportCounts:
+def store_rows(
+    store: Store,
+    rows: Iterable[ImportedRow],
+    concepts: set[str],
+    report: ImportReport,
+    allowance: Allowance | None = None,
+) -> ImportCounts:
     """Add rows to a store in one transaction: all of them, or none if anything fails.
 
     Rows are in the order in which their source recorded them: a label that differs from the same rater's label in an
@@ -170,11 +178,18 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
         Concepts that the rows' trials inject; they extend the study's closed list.
     report : ImportReport
         Receives the rows that were not taken.
+    allowance : Allowance, optional
+        How many facts the rows may bring; those of rows that refer to stored trials are known only here.
 
     Returns
     -------
     ImportCounts
         Counts of new, repeated and accepted rows.
+
+    Raises
+    ------
+    DocumentError
+        If there are more; nothing is stored then.
     """
     landed = ImportCounts()
     files: set[str] = set()
@@ -185,7 +200,7 @@ def store_rows(store: Store, rows: Iterable[ImportedRow], concepts: set[str], re
             _KnownNames.of_column(connection, tables.subjects.c.name, "model"),
             _KnownNames.of_column(connection, tables.judges.c.name, "judge"),
         )
-        run = _Import(listed, report, utc_timestamp(), *names)
+        run = _Import(listed, report, utc_timestamp(), *names, allowance=allowance)
         run.sources = frozenset(connection.execute(select(tables.trials.c.source).distinct()).scalars())
         for file, of_file in groupby(rows, key=lambda row: row.place.file):
             files.add(file)
@@ -350,6 +365,8 @@ def _resolve_row(
         return row
     assert row.read_facts is not None
     facts = row.read_facts(stored.arm, stored.concept)
+    if run.allowance is not None:
+        run.allowance.take(len(facts.verdicts) + len(facts.labels))
     for problem in facts.problems:
         run.report.add_problem(row.place, problem)
     return replace(

@@ -188,6 +188,11 @@ class ImportedRow:
     read_facts: Callable[[Arm, str | None], RowFacts] | None = None
     counted: CountRow | None = None
 
+    @property
+    def fact_count(self) -> int:
+        """How many facts it brings: its trial, verdicts and labels, as far as they are known."""
+        return 1 + len(self.verdicts) + len(self.labels)
+
 
 def imported_protocol(source: str, name: str, **content: Any) -> ImportedProtocol:
     """A protocol of an imported study, identified by the hash of everything known about it.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from gnomon.data.errors import InputError
-from gnomon.data.foreign_documents.bounds import COLUMNS, TEXT, DocumentError
+from gnomon.data.foreign_documents.bounds import COLUMNS, TEXT, Allowance, DocumentError
 from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, json_decoder
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 
@@ -217,10 +217,14 @@ def json_lines(
     decoder : JSONDecoder, optional
         `EMPTY_NAN` to read NaN as a missing value.
     """
+    allowance = Allowance.of_file(path)
     with text_file(path, encoding) as file:
         for number, raw in enumerate(_text_lines(file), start=1):
-            if raw is None or raw.strip():
+            if raw is not None and not raw.strip():
+                allowance.take_blank()
+            else:
                 place = SourceLocation(path.name, number)
+                allowance.take()
                 report.rows += 1
                 try:
                     row = _json_object(raw, decoder)
@@ -387,6 +391,7 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
 def _csv_records(
     path: Path, reader: Any, report: ImportReport, lines_before: int = 0
 ) -> Iterator[tuple[SourceLocation, list[str]]]:
+    allowance = Allowance.of_file(path)
     while True:
         first = lines_before + reader.line_num + 1
         place = SourceLocation(path.name, first)
@@ -401,12 +406,16 @@ def _csv_records(
                     f"{path}: line {first} opens a quote that is never closed, so that the {last - first} lines after "
                     "it cannot be read: close it, or remove the row if the file was cut off; nothing was stored"
                 ) from None
+            allowance.take()
             report.rows += 1
             report.add_problem(place, f"is no CSV ({error}{_lines_until(first, last)}): fix its quotes")
             continue
         if any(cell.strip() for cell in cells):
+            allowance.take()
             report.rows += 1
             yield place, cells
+        else:
+            allowance.take_blank()
 
 
 def _lines_until(first: int, last: int) -> str:
@@ -436,6 +445,7 @@ def json_items(path: Path, report: ImportReport) -> Rows:
     if start < 0:
         raise InputError(f"{path}: holds no JSON array: name a file with a list of rows")
     check_structure(whole, place=path)
+    allowance = Allowance.of_file(path)
     at, line, last = start + 1, 1, 0
     while True:
         at = _skip_separators(whole, at)
@@ -443,6 +453,7 @@ def json_items(path: Path, report: ImportReport) -> Rows:
             break
         line, last = line + whole.count("\n", last, at), at
         place = SourceLocation(path.name, line)
+        allowance.take()
         report.rows += 1
         try:
             row, end = DECODER.raw_decode(whole, at)
@@ -493,7 +504,9 @@ def json_table(path: Path, report: ImportReport, *, rows: str | None = None, enc
         document = decode_json(content.decode("utf-8", "surrogateescape"), path, EMPTY_NAN)
     except DocumentError as error:
         raise InputError(f"{error}, or name it .jsonl if each line is a row") from None
-    for number, row in enumerate(_document_rows(path, document, rows), start=1):
+    listed = _document_rows(path, document, rows)
+    Allowance.of_file(path).take(len(listed))
+    for number, row in enumerate(listed, start=1):
         place = SourceLocation(path.name, part=f"row {number}")
         report.rows += 1
         try:

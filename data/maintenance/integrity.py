@@ -16,6 +16,7 @@ from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.formats.gnomon_export import check_row
 from gnomon.data.records import LabelKind, VerdictState
 from gnomon.data.storage import schema, tables
+from gnomon.data.storage.columns.column_values import unchecked_columns
 from gnomon.data.storage.engines import connect_engine, first_line, plain_errors, redacted_url
 from gnomon.data.storage.row_keys import KEYS, ORDER
 
@@ -284,7 +285,7 @@ def _has_current_tables(connection: Connection) -> bool:
 
 
 def _all_rows(connection: Connection, table: Table) -> Iterator[dict[str, object]]:
-    result = connection.execute(select(table), execution_options={"yield_per": BATCH})
+    result = connection.execute(select(*unchecked_columns(table)), execution_options={"yield_per": BATCH})
     for part in result.partitions(BATCH):
         yield from (dict(row._mapping) for row in part)
 

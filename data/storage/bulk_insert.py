@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from sqlalchemy import JSON, Connection, Table, insert
 
+from gnomon.data.storage.columns.column_values import plain_type
+
 
 def bulk_insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert many new rows that have the same columns.
@@ -28,7 +30,7 @@ def bulk_insert(connection: Connection, table: Table, rows: Sequence[Mapping[str
     if not rows:
         return
     names = [column.name for column in table.columns if column.name in rows[0]]
-    packed = [name for name in names if isinstance(table.c[name].type, JSON)]
+    packed = [name for name in names if isinstance(plain_type(table.c[name]), JSON)]
     if packed and any(row[name] is not None for row in rows for name in packed):
         rows = [{**row, **{name: _json_text(row[name]) for name in packed}} for row in rows]
     values = map(itemgetter(*names), rows)

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select
 
 from gnomon.data.arms import ADDED_CONCEPT, fixed_strengths, judged_arms, measured_arms
+from gnomon.data.errors import StoreError
 from gnomon.data.records import GENERATED, REPORT
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import SubjectAxes
@@ -151,11 +152,23 @@ def _find_outside(store: Store) -> _Outside:
         if known is None or known.state != state:
             known = _Outside(state, 0, false())
             if held and all(sizes):
-                condition = _outside_condition(connection, DesignScope.model_validate(held))
+                condition = _outside_condition(connection, _design_scope(held))
                 query = select(func.count()).select_from(trials).where(condition)
                 known = _Outside(state, int(connection.execute(query).scalar_one()), condition)
             _KNOWN[store] = known
     return known
+
+
+def _design_scope(held: object) -> DesignScope:
+    try:
+        return DesignScope.model_validate(held)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in (SCOPE, *first["loc"]))
+        raise StoreError(
+            f"study settings in the database: '{place}': {first['msg']}: run any command on the study's folder, which "
+            "stores its settings again"
+        ) from None
 
 
 def _outside_condition(connection: Connection, scope: DesignScope) -> ColumnElement[bool]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Integer, Table
+from sqlalchemy import Engine, Integer, Table, select
 
 from gnomon.data.storage import tables
+from gnomon.data.storage.columns.column_values import (
+    SHOWN,
+    WrongValueError,
+    plain_type,
+    rule_of,
+    unchecked_columns,
+)
 
 ORDER = (
     tables.study,
@@ -45,6 +53,41 @@ LINKS = {
 }
 
 
+def located_error(error: WrongValueError, engine: Engine) -> WrongValueError:
+    """An error of a value with the key of the first row that has such a value.
+
+    Parameters
+    ----------
+    error : WrongValueError
+        The error.
+    engine : Engine
+        The database.
+    """
+    table = tables.metadata.tables[error.table]
+    rule = rule_of(table.c[error.column])
+    with engine.connect() as connection:
+        for row in connection.execute(select(*unchecked_columns(table))).mappings():
+            value = row[error.column]
+            if value is not None and not rule.is_met(value):
+                return WrongValueError(error.table, error.column, rule.describe_problem(value), row_name(table, row))
+    return error
+
+
+def row_name(table: Table, row: Mapping[str, object]) -> str:
+    """A row as messages name it: by its number, or by its key.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+    row : mapping of str to object
+        The row, with all its columns.
+    """
+    if "id" in row and is_serial(table.c["id"]):
+        return str(row["id"])
+    return ", ".join(str(row[name])[:SHOWN] for name in KEYS.get(table.name, table.primary_key.columns.keys()))
+
+
 def columns_of(table: Table) -> list[str]:
     """Columns that are copied between databases: all except serial numbers assigned by the database."""
     return [column.name for column in table.columns if not is_serial(column)]
@@ -52,4 +95,4 @@ def columns_of(table: Table) -> list[str]:
 
 def is_serial(column: Any) -> bool:
     """Whether a column is a serial number assigned by the database, which records nothing but the order of rows."""
-    return bool(column.name == "id" and isinstance(column.type, Integer))
+    return bool(column.name == "id" and isinstance(plain_type(column), Integer))

@@ -36,11 +36,12 @@ from gnomon.data.records import (
 )
 from gnomon.data.storage import schema, tables
 from gnomon.data.storage.bulk_insert import bulk_insert
+from gnomon.data.storage.columns.column_values import WrongValueError
 from gnomon.data.storage.engines import WRITE, check_writable, connect_engine, is_read_only, plain_errors, redacted_url
 from gnomon.data.storage.fact_columns import facts_row
 from gnomon.data.storage.fit_schema import upgrade_result
-from gnomon.data.storage.row_keys import KEYS
-from gnomon.data.storage.stored_settings import StoredSettings
+from gnomon.data.storage.row_keys import KEYS, located_error
+from gnomon.data.storage.stored_settings import StoredSettings, wrong_settings
 
 Item = TypeVar("Item")
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
@@ -111,18 +112,27 @@ class Store:
     @contextmanager
     def read_transaction(self) -> Iterator[Connection]:
         """A transaction that reads one snapshot of the database."""
-        with plain_errors(self.engine), self.engine.begin() as connection:
+        with self._plain_errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write_transaction(self) -> Iterator[Connection]:
         """A transaction that takes the write lock at once; everything in it is stored, or nothing."""
         with (
-            plain_errors(self.engine),
+            self._plain_errors(),
             self.engine.connect().execution_options(**{WRITE: True}) as connection,
             connection.begin(),
         ):
             yield connection
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """Errors of the driver in plain words, and those of values with the row that they are in."""
+        with plain_errors(self.engine):
+            try:
+                yield
+            except WrongValueError as error:
+                raise located_error(error, self.engine) from None
 
     # -- settings ----------------------------------------------------------------------------------------
 
@@ -133,13 +143,14 @@ class Store:
 
     def update_settings(self, settings: Callable[[StoredSettings], StoredSettings]) -> None:
         """Atomically replace the study settings with `settings(current_settings)`."""
-        held = self.study_settings()
+        with self.read_transaction() as connection:
+            held = _usable_settings(connection)
         if settings(held) != held:
             with self.write_transaction() as connection:
-                self._upsert_settings(connection, settings(_read_study(connection)))
+                self._upsert_settings(connection, settings(_usable_settings(connection)))
 
     def _upsert_settings(self, connection: Connection, values: Mapping[str, object]) -> None:
-        if changed := _changed_settings(_read_study(connection), values):
+        if changed := _changed_settings(_usable_settings(connection), values):
             event = {"kind": SETTINGS_CHANGED, "detail": {"changed": changed}, "created_at": ""}
             self.insert_rows(connection, tables.events, [event])
         for key, value in values.items():
@@ -149,9 +160,21 @@ class Store:
             )
 
     def study_settings(self) -> StoredSettings:
-        """The study settings as last written."""
+        """The study settings as last written.
+
+        Raises
+        ------
+        StoreError
+            If a setting is not of its type.
+        """
         with self.read_transaction() as connection:
-            return _read_study(connection)
+            held = _read_study(connection)
+        for problem in wrong_settings(held).values():
+            raise StoreError(
+                f"study settings in the database: {problem}: correct study.toml and run any command on the study, "
+                "which stores its settings again"
+            )
+        return held
 
     # -- adding facts ------------------------------------------------------------------------------------
 
@@ -455,6 +478,13 @@ def _fit_row(row: Row[Any]) -> dict[str, object]:
 
 def _read_study(connection: Connection) -> StoredSettings:
     return cast(StoredSettings, {row.key: row.value for row in connection.execute(select(tables.study))})
+
+
+def _usable_settings(connection: Connection) -> StoredSettings:
+    """The settings that are of their types: whoever writes them again replaces the others."""
+    held = _read_study(connection)
+    wrong = wrong_settings(held)
+    return cast(StoredSettings, {name: value for name, value in held.items() if name not in wrong})
 
 
 def _changed_settings(held: StoredSettings, values: Mapping[str, object]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal, TypedDict, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 COUNTS = "counts"
 """Kind of a study that holds published counts and no trials."""
@@ -34,3 +36,22 @@ class StoredSettings(TypedDict, total=False):
     fit_judges: list[str]
     design: dict[str, JsonValue]
     scope: dict[str, JsonValue]
+
+
+def wrong_settings(values: Mapping[str, object]) -> dict[str, str]:
+    """Settings that are not of their type, each with what is wrong; a setting that is not known is left alone."""
+    found = {}
+    for name, adapter in _adapters().items():
+        if values.get(name) is not None:
+            try:
+                adapter.validate_python(values[name], strict=True)
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(str(part) for part in (name, *first["loc"]))
+                found[name] = f"'{place}': {first['msg']}"
+    return found
+
+
+@cache
+def _adapters() -> dict[str, TypeAdapter[object]]:
+    return {name: TypeAdapter(kind) for name, kind in get_type_hints(StoredSettings).items()}

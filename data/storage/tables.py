@@ -17,6 +17,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.schema import SchemaItem
+
+from gnomon.data.storage.columns.column_values import checked_column
 
 metadata = MetaData(
     naming_convention={
@@ -27,16 +30,20 @@ metadata = MetaData(
     }
 )
 
-study = Table(
+
+def _checked_table(name: str, *parts: SchemaItem) -> Table:
+    """A table whose columns check what is read from them."""
+    return Table(name, metadata, *(checked_column(name, part) if isinstance(part, Column) else part for part in parts))
+
+
+study = _checked_table(
     "study",
-    metadata,
     Column("key", String(64), primary_key=True),
     Column("value", JSON, nullable=False),
 )
 
-subjects = Table(
+subjects = _checked_table(
     "subjects",
-    metadata,
     Column("name", String(200), primary_key=True),
     Column("parameters", Float, nullable=False),
     Column("family", String(100), nullable=False),
@@ -44,17 +51,15 @@ subjects = Table(
     Column("revision", String(64), nullable=False),
 )
 
-protocols = Table(
+protocols = _checked_table(
     "protocols",
-    metadata,
     Column("hash", String(64), primary_key=True),
     Column("name", String(100), nullable=False),
     Column("content", JSON, nullable=False),
 )
 
-vectors = Table(
+vectors = _checked_table(
     "vectors",
-    metadata,
     Column("hash", String(64), primary_key=True),
     Column("subject", String(200), nullable=False),
     Column("concept", String(100), nullable=False),
@@ -63,9 +68,8 @@ vectors = Table(
     Column("content", JSON, nullable=False),
 )
 
-trials = Table(
+trials = _checked_table(
     "trials",
-    metadata,
     Column("id", String(32), primary_key=True),
     Column("subject", String(200), ForeignKey("subjects.name"), nullable=False),
     Column("revision", String(64), nullable=False),
@@ -101,9 +105,8 @@ failed = trials.c.error.is_not(None)
 Index("ix_trials_cells", *(trials.c[name] for name in (*AXES, "id")))
 Index("ix_trials_failed", trials.c.id, sqlite_where=failed, postgresql_where=failed)
 
-judges = Table(
+judges = _checked_table(
     "judges",
-    metadata,
     Column("version", String(64), primary_key=True),
     Column("name", String(100), nullable=False),
     Column("kind", String(32), nullable=False),
@@ -111,9 +114,8 @@ judges = Table(
     Column("created_at", String(40), nullable=False),
 )
 
-verdicts = Table(
+verdicts = _checked_table(
     "verdicts",
-    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("trial", String(32), ForeignKey("trials.id"), nullable=False),
     Column("judge", String(64), ForeignKey("judges.version"), nullable=False),
@@ -136,9 +138,8 @@ verdicts = Table(
     Index("ix_verdicts_heard", "trial", "judge", "sample", "state", "claims", "concept", "coherent", "refused"),
 )
 
-labels = Table(
+labels = _checked_table(
     "labels",
-    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("trial", String(32), ForeignKey("trials.id"), nullable=False),
     Column("rater", String(100), nullable=False),
@@ -161,9 +162,8 @@ labels = Table(
     UniqueConstraint("trial", "rater", "revision"),
 )
 
-judge_runs = Table(
+judge_runs = _checked_table(
     "judge_runs",
-    metadata,
     Column("id", String(32), primary_key=True),
     Column("judge", String(100), nullable=False),
     Column("version", String(64), nullable=False),
@@ -177,17 +177,15 @@ judge_runs = Table(
     Index(None, "judge"),
 )
 
-leases = Table(
+leases = _checked_table(
     "leases",
-    metadata,
     Column("trial", String(32), ForeignKey("trials.id"), primary_key=True),
     Column("rater", String(100), nullable=False),
     Column("expires_at", String(40), nullable=False),
 )
 
-counts = Table(
+counts = _checked_table(
     "counts",
-    metadata,
     Column("source", String(100), primary_key=True),
     Column("subject", String(200), ForeignKey("subjects.name"), primary_key=True),
     Column("arm", String(32), primary_key=True),
@@ -207,9 +205,8 @@ counts = Table(
     Column("chance", Float),
 )
 
-fits = Table(
+fits = _checked_table(
     "fits",
-    metadata,
     Column("id", String(64), primary_key=True),
     Column("view", String(100), nullable=False),
     Column("status", String(16), nullable=False),
@@ -224,9 +221,8 @@ fits = Table(
     Index(None, "view", "created_at"),
 )
 
-events = Table(
+events = _checked_table(
     "events",
-    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("kind", String(64), nullable=False),
     Column("detail", JSON, nullable=False),

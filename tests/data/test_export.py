@@ -242,15 +242,15 @@ def change(folder, table, **values):
     [
         ("trials", {"strength": 9.5}, "is not what its condition and replicate hash to"),
         ("trials", {"arm": "sideways"}, "'arm' is 'sideways': choose from"),
-        ("trials", {"tokens": "many"}, "'tokens' is 'many', no int"),
+        ("trials", {"tokens": "many"}, "'tokens' is 'many', no whole number"),
         ("trials", {"tokens": 10**30}, "at most 63 bits"),
-        ("trials", {"split": "all"}, "is not in split 'all'"),
+        ("trials", {"split": "all"}, "'split' is 'all', no word of dev, test, train"),
         ("labels", {"trial": "0" * 32}, "its trial '00000000000000000000000000000000' is not in this study"),
         ("labels", {"exposure": "half"}, "'exposure' is 'half'"),
-        ("labels", {"selection": {"judges": "j1"}}, "write an object with a list 'judges'"),
+        ("labels", {"selection": {"judges": "j1"}}, "no object with a list 'judges'"),
         ("verdicts", {"judge": "nobody"}, "its judge 'nobody' is not in this study"),
         ("verdicts", {"state": None}, "'state' is missing"),
-        ("subjects", {"parameters": "big"}, "'parameters' is 'big', no float"),
+        ("subjects", {"parameters": "big"}, "'parameters' is 'big', no finite number"),
     ],
 )
 def test_a_row_that_was_changed_is_told_and_not_taken(full, other, tmp_path, table, values, problem):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, Boolean, Connection, Float, Integer, Table, select
+from sqlalchemy import JSON, Connection, Table, select
 
 from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.json_documents import read_json_file
@@ -22,22 +22,16 @@ from gnomon.data.importers.label_history import two_at_once
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.importers.parquet_files import parquet_rows
 from gnomon.data.importers.text_files import json_lines, parse_json
-from gnomon.data.label_selection import is_selection_document
-from gnomon.data.readings import parse_readings
 from gnomon.data.records import (
     Arm,
     Condition,
-    Exposure,
-    LabelKind,
-    RaterKind,
-    RaterRole,
     Span,
-    VerdictState,
     count_cell,
     split_of,
 )
 from gnomon.data.storage import tables
-from gnomon.data.storage.fact_columns import FACT_COLUMNS, FURTHER, is_further_document
+from gnomon.data.storage.columns.column_values import ValueRule, plain_type, rule_of
+from gnomon.data.storage.fact_columns import FACT_COLUMNS
 from gnomon.data.storage.row_keys import KEYS, LINKS, ORDER, columns_of, is_serial
 from gnomon.data.storage.store import CONDITION, Store, split_chunks
 
@@ -45,15 +39,7 @@ NAME = "gnomon"
 MANIFEST = "export.json"
 FORMAT = 1
 LARGEST = 2**63
-WORDS: dict[tuple[str, str], Iterable[str]] = {
-    ("trials", "arm"): Arm,
-    ("verdicts", "state"): list(VerdictState),
-    ("labels", "kind"): list(LabelKind),
-    ("labels", "role"): list(RaterRole),
-    ("labels", "exposure"): list(Exposure),
-    ("labels", "rater_kind"): list(RaterKind),
-    ("counts", "arm"): Arm,
-}
+WORDS: dict[tuple[str, str], Iterable[str]] = {("trials", "arm"): Arm, ("counts", "arm"): Arm}
 LOOKED_UP = {"events": "created_at"}
 """Column by which a table's stored rows are looked up, if it is not the first of the key."""
 BATCH = 5_000
@@ -174,7 +160,7 @@ def _table_lines(folder: Path, table: Table, row_counts: Mapping[str, object], r
 
 
 def _unpack_json(table: Table, row: dict[str, object]) -> dict[str, object]:
-    texts = {column.name for column in table.columns if isinstance(column.type, JSON)}
+    texts = {column.name for column in table.columns if isinstance(plain_type(column), JSON)}
     for name in texts & row.keys():
         value = row[name]
         if isinstance(value, str):
@@ -213,22 +199,17 @@ def check_row(table: Table, row: dict[str, object]) -> None:
         check.check_value(row)
     if table is tables.trials:
         _check_identity(row)
-        _check_readings(row)
     if table is tables.counts:
         _check_count(row)
-    if not is_further_document(row.get(FURTHER)):
-        raise RowError(f"'{FURTHER}' is {quote_value(row[FURTHER])}: write an object of true and false by name")
-    if table is tables.labels and not is_selection_document(row["selection"]):
-        raise RowError(f"'selection' is {quote_value(row['selection'])}: write an object with a list 'judges'")
 
 
 @dataclass(frozen=True, slots=True)
 class _ColumnCheck:
-    """Type of one column's values; `kind` is None for any JSON value."""
+    """What one column's values must be."""
 
     name: str
     nullable: bool
-    kind: type | None
+    rule: ValueRule
     words: Iterable[str] | None
     assumed: object = None
     """What a row of an export that does not have the column holds."""
@@ -241,15 +222,16 @@ class _ColumnCheck:
         if value is None:
             if not self.nullable:
                 raise RowError(f"'{self.name}' is missing: export the study again or fix the row")
-        elif (isinstance(value, int) and abs(value) >= LARGEST) or (isinstance(value, float) and not isfinite(value)):
+            return
+        if (isinstance(value, int) and abs(value) >= LARGEST) or (isinstance(value, float) and not isfinite(value)):
             raise RowError(
                 f"'{self.name}' is {quote_value(value)}: write a finite number, a whole one of at most 63 bits"
             )
-        elif self.kind is float and type(value) is int:
-            row[self.name] = float(value)
-        elif self.kind is not None and type(value) is not self.kind:
-            raise RowError(f"'{self.name}' is {quote_value(value)}, no {self.kind.__name__}: fix the row")
-        elif self.words is not None:
+        if not self.rule.is_met(value):
+            raise RowError(f"'{self.name}' is {quote_value(value)}, no {self.rule.should_be}: fix the row")
+        if self.rule.kind is float:
+            row[self.name] = float(cast(float, value))
+        if self.words is not None:
             require_one_of(value, f"'{self.name}'", self.words)
 
 
@@ -257,18 +239,13 @@ class _ColumnCheck:
 def _column_checks(table: str) -> list[_ColumnCheck]:
     columns = [column for column in tables.metadata.tables[table].columns if not is_serial(column)]
     return [
-        _ColumnCheck(each.name, bool(each.nullable), _column_kind(each), WORDS.get((table, each.name)), _assumed(each))
+        _ColumnCheck(each.name, bool(each.nullable), rule_of(each), WORDS.get((table, each.name)), _assumed(each))
         for each in columns
     ]
 
 
 def _assumed(column: Any) -> object:
     return next((given.arg for given in (column.default, column.server_default) if given is not None), None)
-
-
-def _column_kind(column: Any) -> type | None:
-    kinds: tuple[tuple[Any, type | None], ...] = ((Boolean, bool), (Float, float), (Integer, int), (JSON, None))
-    return next((kind for type_, kind in kinds if isinstance(column.type, type_)), str)
 
 
 def _check_identity(row: Mapping[str, Any]) -> None:
@@ -286,13 +263,6 @@ def _check_identity(row: Mapping[str, Any]) -> None:
         )
 
 
-def _check_readings(row: Mapping[str, Any]) -> None:
-    try:
-        parse_readings(row["readings"])
-    except ValueError as error:
-        raise RowError(f"trial '{row['id']}': {error}") from None
-
-
 def _check_count(row: Mapping[str, Any]) -> None:
     axes = (row[name] for name in ("concept", "layer", "strength", "span", "protocol"))
     if row["cell"] != count_cell(*axes, measure=row["measure"]):
@@ -300,8 +270,6 @@ def _check_count(row: Mapping[str, Any]) -> None:
     parts = [row["event"], *(row[name] or 0 for name in ("refused", "incoherent", "misnamed"))]
     if min(parts) < 0 or sum(parts) > row["n"]:
         raise RowError(f"counts of '{row['subject']}': outcomes do not add up to n: the row was changed")
-    if row["chance"] is not None and not 0 < row["chance"] < 1:
-        raise RowError(f"counts of '{row['subject']}': 'chance' is {row['chance']}: write a number between 0 and 1")
 
 
 def _stored_candidates(

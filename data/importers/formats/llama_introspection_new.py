@@ -132,9 +132,8 @@ def _parse_question(
     arm = Arm.INJECTION if strength else Arm.CONTROL
     later = parse_bool(row, "assistant_tokens_only")
     expected = {"name": measure, "options": {"yes": [], "no": []}, "expected": "yes" if task == NOTICE else "no"}
-    said = _make_protocol(
-        f"{question}: vector {vector}", vector, json.dumps({"measure": expected} if measure != REPORT else {})
-    )
+    about = {} if measure == REPORT else {"measure": expected}
+    said = row_builders.imported_protocol(NAME, f"{question}: vector {vector}", vector=vector, **about)
     trial = row_builders.imported_trial(
         NAME,
         [question, concept, vector, layer, strength, later],
@@ -189,12 +188,6 @@ def _reading(row: Row, columns: Mapping[str, str]) -> Readings:
     return {ANSWER: OptionReading.from_logits(logits)}
 
 
-@lru_cache(maxsize=1024)
-def _make_protocol(name: str, vector: str, about: str) -> row_builders.ImportedProtocol:
-    """A protocol whose name tells the item after a colon, as those of the battery do."""
-    return row_builders.imported_protocol(NAME, name, vector=vector, **json.loads(about))
-
-
 def _parse_verdicts(
     row: Row, arm: Arm, target: str, options: ImportOptions
 ) -> tuple[row_builders.ImportedVerdict, ...]:
@@ -231,8 +224,9 @@ def _parse_pair(place: SourceLocation, row: Row, subject: Subject, options: Impo
         "measure": {"name": STRONGER, "options": {FIRST: [], SECOND: []}, "expected": "{span}"},
         "also": [{"span": weaker, "share": share}] if share else [],
     }
+    # the item stands after a colon, as in the names of the battery's protocols
     asked = f"{STRONGER}: strength {doses[stronger]:g} and {doses[weaker]:g}, vector {vector}"
-    said = _make_protocol(asked, vector, json.dumps(about))
+    said = row_builders.imported_protocol(NAME, asked, vector=vector, **about)
     trial = row_builders.imported_trial(
         NAME,
         [STRONGER, concept, vector, layer, doses[FIRST], doses[SECOND]],

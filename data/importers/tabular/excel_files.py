@@ -11,15 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
-from gnomon.data.foreign_documents.bounds import WORKBOOK
+from gnomon.data.foreign_documents.bounds import WORKBOOK, Allowance
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 from gnomon.data.importers.text_files import Rows, check_columns, check_whole
 
-UNPACKED_PER_BYTE = 20
-"""Bytes that each byte of a workbook may unpack to: tables of numbers reach some 10."""
+UNPACKED_PER_BYTE = 2
+"""Bytes that each byte of a workbook may unpack to, beside those of `WORKBOOK`: a second of work reads some three
+million.
+"""
 EMPTY_ERRORS = frozenset(("#N/A",))
 PART = 2**20
 MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=[\"']([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})[\"']")
+FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+"""The tag of a formula: only where there is one, cells are read a second time as they are written."""
+_PARSED: dict[tuple[Path, int, int, str | None], list[tuple[int, dict[str, object]]]] = {}
+"""Rows of the workbook that was read last, by its state."""
 LONGEST_TAG = 200
 """Bytes of a part of a sheet that are searched again with the next part, since a tag may lie across both."""
 
@@ -75,7 +81,7 @@ def excel_rows(path: Path, report: ImportReport, *, sheet: str | None = None) ->
     InputError
         If the file is no workbook or damaged, the sheet cannot be told, or a formula has no stored value.
     """
-    for number, row in _sheet_rows(path, sheet):
+    for number, row in _cached_rows(path, sheet):
         report.rows += 1
         place = SourceLocation(path.name, number)
         try:
@@ -84,6 +90,22 @@ def excel_rows(path: Path, report: ImportReport, *, sheet: str | None = None) ->
             report.add_problem(place, error)
         else:
             yield place, row
+
+
+def _cached_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, object]]]:
+    """The rows of a sheet, which an import reads several times, parsed once: that takes most of an import's time."""
+    try:
+        about = path.stat()
+    except OSError:
+        about = None
+    state = about and (path.resolve(), about.st_mtime_ns, about.st_size, sheet)
+    if state is None or state not in _PARSED:
+        _PARSED.clear()
+        rows = list(_sheet_rows(path, sheet))
+        if state is None:
+            return iter(rows)
+        _PARSED[state] = rows
+    return ((number, dict(row)) for number, row in _PARSED[state])
 
 
 def _sheet_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, object]]]:
@@ -111,16 +133,20 @@ def _named_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, 
     from openpyxl import load_workbook
 
     values = load_workbook(path, read_only=True, data_only=True)
-    formulas = load_workbook(path, read_only=True)
+    formulas = None
     try:
         name = _sheet_name(path, values, sheet)
         header: list[str] | None = None
-        merged = _merged_cells(path, values[name])
-        pairs = zip(_cells(values[name]), _cells(formulas[name]), strict=True)
-        for number, (cells, written) in enumerate(pairs, start=1):
+        allowance = Allowance.of_file(path)
+        merged, has_formulas = _merged_cells(path, values[name])
+        if has_formulas:
+            formulas = load_workbook(path, read_only=True)
+        for number, (cells, written) in enumerate(_cell_pairs(values[name], formulas and formulas[name]), start=1):
             filled = merged.fill_row(number, cells)
             if all(cell is None for cell in cells) and all(cell is None for cell in written):
+                allowance.take_blank()
                 continue
+            allowance.take()
             if header is None:
                 if any(number in spans for spans in merged.spans.values()):
                     raise InputError(f"{path}: cells of its header are merged with those below: give it one row")
@@ -129,7 +155,15 @@ def _named_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, 
             yield number, _named_cells(path, number, header, filled, written)
     finally:
         values.close()
-        formulas.close()
+        if formulas is not None:
+            formulas.close()
+
+
+def _cell_pairs(values: Any, formulas: Any) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """Rows of stored values, each with its cells as they are written, where a sheet has formulas."""
+    if formulas is None:
+        return ((cells, ()) for cells in _cells(values))
+    return zip(_cells(values), _cells(formulas), strict=True)
 
 
 def _cells(sheet: Any) -> Iterator[tuple[Any, ...]]:
@@ -139,16 +173,18 @@ def _cells(sheet: Any) -> Iterator[tuple[Any, ...]]:
         yield tuple(row)
 
 
-def _merged_cells(path: Path, sheet: Any) -> MergedCells:
-    """The cells of a sheet that are merged downwards; cells that are merged across columns are refused.
+def _merged_cells(path: Path, sheet: Any) -> tuple[MergedCells, bool]:
+    """The cells of a sheet that are merged downwards, and whether any cell has a formula; cells that are merged across
+    columns are refused.
 
     A merged area is one cell to its reader, and in the file all but its first cell are empty.
     """
     from openpyxl.utils import column_index_from_string
 
-    found, before = MergedCells(), b""
+    found, before, has_formulas = MergedCells(), b"", False
     with sheet._get_source() as source:
         while part := source.read(PART):
+            has_formulas = has_formulas or FORMULA.search(before + part) is not None
             for left, top, right, bottom in MERGED.findall(before + part):
                 if left != right:
                     area = f"{left.decode()}{int(top)}:{right.decode()}{int(bottom)}"
@@ -158,7 +194,7 @@ def _merged_cells(path: Path, sheet: Any) -> MergedCells:
                     )
                 found.spans.setdefault(column_index_from_string(left.decode()) - 1, {})[int(top)] = int(bottom)
             before = part[-LONGEST_TAG:]
-    return found
+    return found, has_formulas
 
 
 def _sheet_name(path: Path, book: Any, sheet: str | None) -> str:

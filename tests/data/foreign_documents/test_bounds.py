@@ -173,7 +173,7 @@ def test_a_table_of_too_many_columns_is_refused(tmp_path):
 def test_a_parquet_file_of_few_bytes_and_very_many_rows_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GNOMON_MAX_ROWS", "1000")
     parquet.write_table(pa.table({"a": pa.array([1] * 20_000)}), tmp_path / "rows.parquet", compression="zstd")
-    with pytest.raises(InputError, match=r"has more than 1,000 rows beyond one for each byte: .* GNOMON_MAX_ROWS"):
+    with pytest.raises(InputError, match=r"has more than 1,000 rows beyond one for each 64 bytes: .* GNOMON_MAX_ROWS"):
         parse_parquet(tmp_path / "rows.parquet")
 
 

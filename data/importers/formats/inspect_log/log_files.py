@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gnomon.data.errors import InputError
-from gnomon.data.foreign_documents.bounds import PACKED_VALUES, TEXT, UNPACKED, DocumentError
+from gnomon.data.foreign_documents.bounds import PACKED_VALUES, TEXT, UNPACKED, Allowance, DocumentError
 from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, json_decoder
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 from gnomon.data.importers.text_files import parse_json, read_content
@@ -146,6 +146,7 @@ def _read_archive(path: Path, report: ImportReport) -> tuple[LogHeader, Iterator
         header = {"status": "started", **header}  # the run was killed before it could say how it ended
     _check_sizes(path, members)
     samples = [each for each in members if each.filename.startswith("samples/") and each.filename.endswith(".json")]
+    Allowance.of_file(path).take(len(samples))
     return _log_header(path, header), _archive_members(path, samples, report)
 
 
@@ -239,6 +240,7 @@ def _read_json_log(path: Path, report: ImportReport) -> tuple[LogHeader, Iterato
     samples = log.get("samples") or []
     if not isinstance(samples, list):
         raise InputError(f"{path}: its 'samples' are no list: write the log again")
+    Allowance.of_file(path).take(len(samples))
     return _log_header(path, head), _log_samples(path, samples, report)
 
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gnomon.data.facts import CORE_FLAGS, PASSED
-from gnomon.data.importers.field_parsers import RowError, limit_text, parse_bool, parse_number, require_one_of
+from gnomon.data.importers.field_parsers import (
+    RowError,
+    limit_text,
+    parse_bool,
+    parse_number,
+    parse_timestamp,
+    require_one_of,
+)
 from gnomon.data.importers.label_history import SEPARATOR, mark_of
 from gnomon.data.importers.row_builders import ImportedLabel, ImportedProtocol, ImportedVerdict, imported_protocol
 from gnomon.data.readings import Readings, parse_readings
@@ -115,10 +122,10 @@ def read_verdict(own: Mapping[str, object], name: str, quote: str) -> ImportedVe
     state = VerdictState(require_one_of(own.get("state"), "'state'", VerdictState))
     facts = read_facts(own) if state is VerdictState.OK else None
     judge = JudgeVersion(version, name, IMPORTED, {"source": "inspect", "name": name, "version": version})
-    raw, at = own.get("raw"), own.get("created_at")
+    raw, at = own.get("raw"), parse_timestamp(own, "created_at")
     ended = VerdictState.UNPARSABLE if state is VerdictState.OK else state
     asked = str(own.get("sample") or 0)
-    return ImportedVerdict(judge, facts, str(raw or ""), quote, str(at or ""), asked=asked, ended=ended)
+    return ImportedVerdict(judge, facts, str(raw or ""), quote, at, asked=asked, ended=ended)
 
 
 def complete_label(label: ImportedLabel, own: Mapping[str, object]) -> ImportedLabel:
