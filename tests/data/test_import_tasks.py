@@ -239,7 +239,7 @@ def test_an_export_whose_readings_were_changed_is_refused(store, sheet, tmp_path
     with closing(Store.open("sqlite://")) as other:
         parsed = parse_files("gnomon", [tmp_path / "out"], ImportOptions())
         parsed.ingest_into(other)
-    assert "readings at 'answer'" in parsed.report.problems[0].text
+    assert "no table of readings by place" in parsed.report.problems[0].text
 
 
 def test_readings_stand_in_croissant_and_in_inspect_logs_and_come_back(store, sheet, tmp_path):

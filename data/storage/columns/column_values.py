@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from gnomon.data.errors import InputError, StoreError
+from gnomon.data.errors import StoreError
 from gnomon.data.label_selection import is_selection_document
 from gnomon.data.readings import parse_readings
 from gnomon.data.records import Exposure, LabelKind, RaterKind, RaterRole, Span, Split, VerdictState
@@ -158,6 +158,16 @@ class StoredColumn(TypeDecorator[Any]):
         return WrongValueError(self.table, self.column, self.rule.describe_problem(value))
 
 
+class _UncheckedFlag(TypeDecorator[Any]):
+    """True and false, and whatever else SQLite holds in their place: the plain type would take a text for true."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> object:
+        return bool(value) if value.__class__ is int and 0 <= value <= 1 else value
+
+
 def checked_column(table: str, column: Column[Any]) -> Column[Any]:
     """The column of a table with a type that checks what it reads.
 
@@ -179,7 +189,11 @@ def plain_type(column: Column[Any]) -> TypeEngine[Any]:
 
 def unchecked_columns(table: Table) -> list[ColumnElement[Any]]:
     """The columns of a table as they stand in it, under their names, for whoever looks for what is wrong."""
-    return [type_coerce(column, plain_type(column)).label(column.name) for column in table.columns]
+    return [type_coerce(column, _unchecked_type(plain_type(column))).label(column.name) for column in table.columns]
+
+
+def _unchecked_type(plain: TypeEngine[Any]) -> TypeEngine[Any]:
+    return _UncheckedFlag() if isinstance(plain, Boolean) else plain
 
 
 def rule_of(column: Column[Any]) -> ValueRule:
@@ -227,7 +241,7 @@ def _is_span(text: str) -> bool:
 def _are_readings(document: object) -> bool:
     try:
         parse_readings(document)
-    except InputError:
+    except ValueError:
         return False
     return True
 
