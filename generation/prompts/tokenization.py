@@ -13,7 +13,7 @@ from gnomon.data.foreign_documents.chat_templates import PROMPT_DATE, dated_temp
 from gnomon.data.foreign_documents.work_limits import run_within_limits
 from gnomon.data.records import Span, canonical_hash
 from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
-from gnomon.generation.prompts.protocol_parts import NamedSpan, PlainFormat
+from gnomon.generation.prompts.protocol_parts import NamedSpan, PlainFormat, TemplateValue
 
 SpanRanges = tuple[tuple[int, int | None], ...]
 """Positions of a span: the first and the one after the last of each part; None for the answer's last."""
@@ -83,7 +83,8 @@ def render_messages(
     tokenizer: Any,
     messages: tuple[ProtocolMessage, ...],
     day: date = PROMPT_DATE,
-    template: Mapping[str, bool | int | float | str] | None = None,
+    template: Mapping[str, TemplateValue] | None = None,
+    plain: PlainFormat | None = None,
 ) -> str:
     """The conversation in the subject's chat format, ready for the subject's response.
 
@@ -92,19 +93,23 @@ def render_messages(
     Parameters
     ----------
     tokenizer : PreTrainedTokenizer
-        The subject's tokenizer, with a chat template.
+        The subject's tokenizer, with a chat template unless `plain` is given.
     messages : tuple of ProtocolMessage
         The conversation.
     day : date
         What a template that prints today's date prints.
     template : mapping of str to bool or int or float or str, optional
         Further arguments of the template.
+    plain : PlainFormat, optional
+        Format for a model without a chat template.
 
     Raises
     ------
     InputError
-        If the chat template rejects the messages, does not end or fills the memory.
+        If the chat template rejects the messages, does not end or fills the memory, or there is none and no `plain`.
     """
+    if not getattr(tokenizer, "chat_template", None):
+        return _plain_text(tokenizer, messages, plain)
     turns = [{"role": message.role, "content": message.content} for message in messages]
     begun = messages[-1].role == "assistant"
     how: dict[str, object] = {**(template or {}), **dated_template(tokenizer, day)}
@@ -124,8 +129,13 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _plain_text(tokenizer: Any, messages: Sequence[ProtocolMessage], plain: PlainFormat) -> str:
+def _plain_text(tokenizer: Any, messages: Sequence[ProtocolMessage], plain: PlainFormat | None) -> str:
     """The conversation as plain text, begun as the tokenizer begins every text."""
+    if plain is None:
+        raise InputError(
+            "the model's tokenizer has no chat template: use its instruct variant, put a chat_template.jinja beside "
+            "it, or give the protocol a table [plain] that says how messages are written"
+        )
     *before, last = messages
     text = "".join(getattr(plain, each.role).replace("{content}", each.content) for each in before)
     form = getattr(plain, last.role)
@@ -198,9 +208,13 @@ class _RenderedPrompt:
         self._places: list[tuple[int, int]] = list(encoded["offset_mapping"]) if wants_places else []
 
     def _render(self, messages: tuple[ProtocolMessage, ...]) -> str:
-        if self._protocol.plain is not None and not getattr(self._tokenizer, "chat_template", None):
-            return _plain_text(self._tokenizer, messages, self._protocol.plain)
-        return render_messages(self._tokenizer, messages, self._day, dict(self._protocol.template))
+        said = self._protocol
+        try:
+            return render_messages(self._tokenizer, messages, self._day, dict(said.template), said.plain)
+        except DocumentError:
+            raise
+        except InputError as error:
+            raise InputError(f"protocol '{said.name}': {error}") from error
 
     def find_text(self, text: str, what: str) -> tuple[int, int]:
         """Where a text that stands once in the prompt begins and ends, in letters.
@@ -291,7 +305,7 @@ class _RenderedPrompt:
     def _first_tokens(self, text: str) -> list[int]:
         """First tokens of a text as it follows the prompt, with and without a space before it; a space is not one."""
         found = []
-        for said in (text.strip(), f" {text.strip()}"):
+        for said in (text.strip(), f" {text.strip()}") if text.strip() else ():
             whole = encode_text(self._tokenizer, self.text + said)
             shared = tuple(whole[: len(self.ids)]) == self.ids and len(whole) > len(self.ids)
             token = whole[len(self.ids)] if shared else encode_text(self._tokenizer, said)[0]

@@ -87,9 +87,8 @@ def load_subject(
     Raises
     ------
     UserError
-        If there is no such folder, file or hub model, or no chat template; if the weights are not safetensors or GGUF,
-        or
-        the model needs code of its authors, and the user did not allow that.
+        If there is no such folder, file or hub model; if the weights are not safetensors or GGUF, or the model needs
+        code of its authors, and the user did not allow that.
     """
     if dtype not in DTYPES:
         raise InputError(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
@@ -105,14 +104,9 @@ def load_subject(
             loaded = loaded if spread else loaded.to(where)
     except DocumentError as error:
         raise InputError(f"subject '{name}': {error}") from error
-    if not getattr(tokenizer, "chat_template", None):
-        raise InputError(
-            f"subject '{name}': the tokenizer of '{model}' has no chat template: use its instruct variant, or put a "
-            "chat_template.jinja beside its tokenizer"
-        )
     layers, width = _model_sizes(name, loaded)
     loaded = loaded.eval().requires_grad_(False)
-    described = {"weights": weights, "template": tokenizer.chat_template, "dtype": dtype}
+    described = {"weights": weights, "template": getattr(tokenizer, "chat_template", None), "dtype": dtype}
     editions = SubjectEditions.of_subject(described, files)
     return LoadedSubject(
         name=name,

@@ -157,6 +157,10 @@ class TrialFactory:
         self.subject, self.design = subject, design
         self._kind = ENGINES.find(engine)
         self.engine = self._kind.build_engine(subject, rows)
+        self._said = {  # before the vectors, which take long: here a protocol that does not suit the subject is told
+            each.protocol_hash: (each, make_prompt(subject.tokenizer, each, design.day))
+            for each in all_protocols(design, protocols)
+        }
         steered = any(ARMS[arm].is_steered for arm in design.arms)
         if vectors is None:
             vectors = (
@@ -166,15 +170,11 @@ class TrialFactory:
             )
         self.vectors: Mapping[tuple[str, int], ConceptVector] = vectors
         self.engine.prepare(self.vectors)
-        self._said = {
-            each.protocol_hash: (each, make_prompt(subject.tokenizer, each, design.day))
-            for each in all_protocols(design, protocols)
-        }
-        for (protocol, prompt), span in product(self._said.values(), design.spans):
-            check_spans(protocol, prompt, span)
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """Yield the trials, each as soon as it is finished."""
+        for hash_, span in dict.fromkeys((trial.condition.protocol, trial.condition.span) for trial in planned):
+            check_spans(*self._said[hash_], span)
         for index, answer in self.engine.generate_stream(_LazyRequests(self, planned)):
             protocol, prompt = self._said[planned[index].condition.protocol]
             yield make_trial(planned[index], answer, self.subject, self.vectors, protocol, prompt)

@@ -22,6 +22,7 @@ from gnomon.generation.engine.counter_rng import direction_noise
 from gnomon.generation.engine.injection import VectorAddition, decoder_blocks, injection_hooks
 from gnomon.generation.model_folders import whole_file, writing_to
 from gnomon.generation.prompts.protocol import ProtocolMessage
+from gnomon.generation.prompts.protocol_parts import PlainFormat
 from gnomon.generation.prompts.tokenization import encode_text, render_messages
 from gnomon.generation.subjects.loading import LoadedSubject
 from gnomon.generation.vectors.vector_methods import concept_directions, recipe_hash, recipe_of
@@ -199,10 +200,7 @@ def _make_vectors(subject: LoadedSubject, pairs: Sequence[tuple[str, int]], kind
 @torch.no_grad()
 def _last_token_activations(subject: LoadedSubject, turns: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
     """Per layer the block's output at the last token of each user turn's prompt, float32 (turns, width), on the CPU."""
-    prompts = [
-        encode_text(subject.tokenizer, render_messages(subject.tokenizer, (ProtocolMessage("user", turn),)))
-        for turn in turns
-    ]
+    prompts = [_asked_tokens(subject, turn) for turn in turns]
     found = {layer: torch.empty(len(turns), subject.width) for layer in layers}
     for length in sorted({len(prompt) for prompt in prompts}):  # equal lengths only: nothing is padded
         alike = [index for index, prompt in enumerate(prompts) if len(prompt) == length]
@@ -212,6 +210,12 @@ def _last_token_activations(subject: LoadedSubject, turns: Sequence[str], layers
             for layer, output in _block_outputs(subject.model, ids, layers).items():
                 found[layer][part] = output[:, -1].float().cpu()
     return found
+
+
+def _asked_tokens(subject: LoadedSubject, turn: str) -> list[int]:
+    """Token ids of one user turn; of the bare turn and an empty line where the model has no chat template."""
+    asked = (ProtocolMessage("user", turn),)
+    return encode_text(subject.tokenizer, render_messages(subject.tokenizer, asked, plain=PlainFormat()))
 
 
 def _block_outputs(model: Any, ids: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
@@ -238,7 +242,7 @@ def _steering_effects(
     subject: LoadedSubject, vectors: Sequence[ConceptVector], lengths: Mapping[int, float]
 ) -> list[float]:
     """Increase of log P(the response to a neutral prompt begins with the concept) when each vector is added."""
-    prompt = encode_text(subject.tokenizer, render_messages(subject.tokenizer, (ProtocolMessage("user", NEUTRAL),)))
+    prompt = _asked_tokens(subject, NEUTRAL)
     rises = []
     for begin in range(0, len(vectors), BATCH):
         part = vectors[begin : begin + BATCH]

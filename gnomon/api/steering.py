@@ -8,17 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
 
 from gnomon.data.errors import GnomonError, InputError
+from gnomon.data.readings import ANSWER, OptionReading
 from gnomon.data.records import Span
-from gnomon.generation.engine.base import TrialRequest
+from gnomon.generation.engine.base import EngineAnswer, ReadingRequest, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
+from gnomon.generation.prompts.protocol_parts import PlainFormat, parse_measure
 from gnomon.generation.prompts.tokenization import make_prompt
 from gnomon.generation.subjects.loading import EMBEDDED, LoadedSubject, load_subject
 from gnomon.generation.vectors.concept_vectors import concept_vectors
@@ -138,24 +140,58 @@ class SteeredModel:
         """
         return self._answer(_question_protocol(question, temperature, max_tokens, stop), seed, steered=False)
 
+    def read_options(
+        self, question: str, options: Mapping[str, Sequence[str]], *, begun: str = "", steered: bool = True
+    ) -> OptionReading:
+        """Log-probabilities of named options where the answer to a question begins; nothing is sampled.
+
+        Parameters
+        ----------
+        question : str
+            The user's turn.
+        options : mapping of str to sequence of str
+            Texts that stand for each option, such as `{"yes": ["Yes", "yes"], "no": ["No", "no"]}`: the first token of
+            each counts, with and without a space before it.
+        begun : str
+            Beginning of the answer, after which the options are read.
+        steered : bool
+            Whether the vector is added; without it, the baseline.
+
+        Raises
+        ------
+        GnomonError
+            After the `with` block; if options share a first token or the chat template refuses a begun answer; or if
+            the model gave no finite numbers.
+        """
+        asked = _question_protocol(question, 0.0, 1, ())
+        messages = (*asked.messages, ProtocolMessage("assistant", begun)) if begun else asked.messages
+        texts = {name: [said] if isinstance(said, str) else list(said) for name, said in options.items()}
+        measure = parse_measure({"name": "options", "options": texts}, "question")
+        protocol = replace(asked, messages=messages, max_tokens=0, measure=measure)
+        return self._run_protocol(protocol, 0, steered=steered).readings[ANSWER]
+
     def close(self) -> None:
         """Refuse further questions."""
         self._open = False
 
     def _answer(self, protocol: Protocol, seed: int, *, steered: bool) -> str:
+        return self._run_protocol(protocol, seed, steered=steered).text
+
+    def _run_protocol(self, protocol: Protocol, seed: int, *, steered: bool) -> EngineAnswer:
         if not self._open:
             raise GnomonError("steered model: its 'with' block is over: ask inside it")
         prompt = make_prompt(self._engine.subject.tokenizer, protocol)
         layer, delta = self._addition
         ranges = prompt.span_ranges(self._span) if steered else ()
         additions = tuple(VectorAddition(layer, delta, *part) for part in ranges)
+        readings = (ReadingRequest(ANSWER, prompt.options),) if prompt.options else ()
         request = TrialRequest(
-            prompt.ids, additions, seed, protocol.temperature, protocol.max_tokens, tuple(protocol.stop)
+            prompt.ids, additions, seed, protocol.temperature, protocol.max_tokens, tuple(protocol.stop), readings
         )
         (answer,) = self._engine.generate_all([request])
         if answer.error:
             raise GnomonError(f"steered model: {answer.error}: try a smaller strength, or dtype 'float32'")
-        return answer.text
+        return answer
 
 
 def load_model(
@@ -268,6 +304,6 @@ def _question_protocol(question: str, temperature: float, max_tokens: int, stop:
         raise InputError("question: is empty: ask something")
     if not (math.isfinite(temperature) and temperature >= 0 and max_tokens >= 1):
         raise InputError(f"temperature {temperature}, max_tokens {max_tokens}: give at least 0 and at least 1")
-    return Protocol(
-        "question", (ProtocolMessage("user", said),), said, Span.GENERATION, float(temperature), max_tokens, tuple(stop)
-    )
+    asked = (ProtocolMessage("user", said),)
+    sampling = (float(temperature), max_tokens, tuple(stop))
+    return Protocol("question", asked, said, Span.GENERATION, *sampling, plain=PlainFormat())

@@ -10,6 +10,7 @@ from tiny_subjects import TEMPLATE, WIDTH, byte_tokenizer, tiny_model
 
 import gnomon as gn
 from gnomon.api.steering import SteeredModel, SteeringVector
+from gnomon.data.errors import InputError
 from gnomon.generation.subjects.loading import LoadedSubject
 
 QUESTION = "Do you notice an injected thought?"
@@ -47,6 +48,27 @@ def test_a_vector_changes_the_answer_and_its_double_negative_does_the_same(model
     for same, strength in ((-1 * -vector, 20.0), (-vector, -20.0), (2.0 * vector, 10.0)):
         with gn.steer(model, same, strength=strength) as steered:
             assert steered.ask(QUESTION, seed=1, max_tokens=12) == answer
+
+
+def test_options_are_read_where_the_answer_begins_and_the_vector_moves_them(model, vector):
+    options = {"yes": ["Yes", "yes"], "no": ["No"]}
+    with gn.steer(model, vector, strength=20.0) as steered:
+        read, again = (steered.read_options(QUESTION, options) for _ in range(2))
+        plain = steered.read_options(QUESTION, options, steered=False)
+        begun = steered.read_options(QUESTION, options, begun="I say", steered=False)
+        with pytest.raises(InputError, match="options 'a' and 'b' begin with the same token 'N'"):
+            steered.read_options(QUESTION, {"a": "No", "b": "Never"})
+    assert read == again
+    assert set(read.log_probabilities) == {"yes", "no"}
+    assert abs(read.log_odds("yes", "no") - plain.log_odds("yes", "no")) > 1e-3
+    assert begun.entropy != plain.entropy
+    text = model.tokenizer.apply_chat_template(
+        [{"role": "user", "content": QUESTION}], tokenize=False, add_generation_prompt=True
+    )
+    ids = model.tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    shares = model.model(input_ids=ids).logits[0, -1].log_softmax(0)
+    (no,) = model.tokenizer("N", add_special_tokens=False)["input_ids"]
+    assert plain.log_probabilities["no"] == pytest.approx(shares[no].item(), abs=1e-5)
 
 
 def test_the_model_is_as_before_after_the_block_and_after_an_error(model, vector):
