@@ -19,6 +19,7 @@ from gnomon.data.arms.battery_measures import (
     YES,
     AnsweredTask,
     BatteryTask,
+    TaskKind,
     TaskObservation,
     expected_option,
     has_options,
@@ -163,7 +164,7 @@ def _answer_reading(readings: Readings | None) -> OptionReading | None:
 def _unknown_task(measure: str, protocol: _MeasuredProtocol, reading: OptionReading | None) -> BatteryTask:
     """A measure of somebody's own protocol."""
     options = set(protocol.options) or set(reading.log_probabilities if reading else ())
-    kind = "yes_no" if options == {YES, NO} else "choice"
+    kind: TaskKind = "yes_no" if options == {YES, NO} else "choice"
     return BatteryTask(measure, measure, protocol.expected or "expected option", kind, protocol.expected)
 
 

@@ -9,7 +9,7 @@ from gnomon.data.records import canonical_hash
 
 Value = TypeVar("Value")
 _DIGITS = 13
-_SPREAD = 16**_DIGITS
+_SPREAD = 1 << 4 * _DIGITS
 
 
 def drawn_number(below: int, *parts: str | int) -> int:
