@@ -156,7 +156,8 @@ def rate_limits(
     square = quantile**2
     centre = (rates + square / (2 * size)) / (1 + square / size)
     half = quantile * np.sqrt(rates * (1 - rates) / size + square / (4 * size**2)) / (1 + square / size)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    low, high = np.minimum(centre - half, rates), np.maximum(centre + half, rates)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def normal_quantile(rate: np.ndarray) -> np.ndarray:

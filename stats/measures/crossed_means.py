@@ -39,6 +39,8 @@ import pandas as pd
 Target = Literal["these", "like"]
 """Concepts that an interval is about: the study's own, or those that they were drawn from."""
 THESE, LIKE = "these", "like"
+MIN_ITEMS = 4
+"""Fewest items of a task whose variance can be estimated; with fewer the interval is about these items."""
 _WHOLE = 1 - 1e-9
 
 
@@ -56,6 +58,8 @@ class TrialGroup:
         Name of the concept (None: none), and of the item (None: every trial has its own).
     sizes : ndarray, shape (trials,)
         Number of trials that a row stands for; its value is then their mean.
+    within : ndarray, shape (trials,)
+        Sampling variance of the value of a row of several trials that are counted together, 0 for one trial.
     strata : ndarray, shape (trials,)
         Number of the cell of the design: cells of a concept count alike, whatever their number of trials.
     """
@@ -65,6 +69,7 @@ class TrialGroup:
     concepts: np.ndarray
     items: np.ndarray
     sizes: np.ndarray
+    within: np.ndarray
     strata: np.ndarray
 
     @property
@@ -174,6 +179,8 @@ def trial_group(task: str, trials: pd.DataFrame, values: np.ndarray) -> TrialGro
     """
     rows = trials.assign(value=values)
     rows = rows[np.isfinite(rows["value"])]
+    spread = (rows["value"] * (1 - rows["value"])).clip(lower=0)
+    rows = rows.assign(within=np.where(rows["n"] > 1, spread / (rows["n"] - 1).clip(lower=1), 0.0))
     if rows["pair"].notna().any():
         rows = _paired_rows(rows)
     cells = rows.groupby(["layer", "strength"], dropna=False, sort=False).ngroup().to_numpy()
@@ -183,6 +190,7 @@ def trial_group(task: str, trials: pd.DataFrame, values: np.ndarray) -> TrialGro
         rows["concept"].to_numpy(object),
         rows["item"].to_numpy(object),
         rows["n"].to_numpy(float),
+        rows["within"].to_numpy(float),
         cells,
     )
 
@@ -262,8 +270,7 @@ class _GroupTable:
         np.add.at(residual, (row, column), weight * (group.values - means[row]))
         single = share > _WHOLE
         scores = np.where(single, 0.0, residual / np.sqrt(np.where(single, 1.0, 1.0 - share))) / len(concepts)
-        spread = np.clip(group.values * (1 - group.values), 0, None) * (group.sizes > 1)
-        own = np.bincount(row, weight**2 * spread / np.maximum(group.sizes - 1, 1), len(concepts)) / len(concepts) ** 2
+        own = np.bincount(row, weight**2 * group.within, len(concepts)) / len(concepts) ** 2
         present = share > 0
         leverage = (share * present).sum(axis=0) / present.sum(axis=0)
         counted = np.bincount(row, group.sizes, len(concepts))
@@ -308,21 +315,21 @@ def _with_concepts_of(group: TrialGroup, owners: Mapping[tuple[str, object], set
 
 
 def _with_item_names(groups: Sequence[TrialGroup]) -> list[tuple[TrialGroup, bool]]:
-    """Groups whose items have names that are unique in all tasks, and whether the task has one item only.
+    """Groups whose items have names that are unique in all tasks, and whether a task has too few to be a draw of items.
 
-    One item is no draw of items: its responses count one by one, and the interval is about this item.
+    The responses to too few count one by one.
     """
     items: dict[str, set[object]] = {}
     for group in groups:
         items.setdefault(group.task, set()).update(item for item in group.items if item is not None)
     named = []
     for number, group in enumerate(groups):
-        alone = len(items[group.task]) < 2
+        few = len(items[group.task]) < MIN_ITEMS
         own = [
-            f"{group.task}\t{item}" if item is not None and not alone else f"\t{number}\t{at}"
+            f"{group.task}\t{item}" if item is not None and not few else f"\t{number}\t{at}"
             for at, item in enumerate(group.items)
         ]
-        named.append((replace(group, items=np.array(own, dtype=object)), len(items[group.task]) == 1))
+        named.append((replace(group, items=np.array(own, dtype=object)), 0 < len(items[group.task]) < MIN_ITEMS))
     return named
 
 
@@ -357,8 +364,8 @@ def _paired_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """One row for each pair, with its mean; rows without a pair stay."""
     keys = ["pair", "concept", "layer", "strength"]
     paired, alone = rows[rows["pair"].notna()], rows[rows["pair"].isna()]
-    means = paired.groupby(keys, dropna=False, sort=False).agg(value=("value", "mean"), n=("n", "first"))
-    joined = pd.concat([means.reset_index(), alone], ignore_index=True)
+    means = paired.groupby(keys, dropna=False, sort=False).agg(value=("value", "mean"), n=("n", "sum"))
+    joined = pd.concat([means.reset_index().assign(within=0.0), alone], ignore_index=True)
     joined["item"] = joined["pair"].where(joined["pair"].notna(), joined.get("item"))
     for name in ("item", "concept"):
         joined[name] = joined[name].astype(object).where(joined[name].notna(), None)

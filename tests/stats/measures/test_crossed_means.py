@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gnomon.stats.measures.contrast_limits import mean_contrast, rate_contrast
-from gnomon.stats.measures.crossed_means import LIKE, THESE, TrialGroup, crossed_means
+from gnomon.stats.measures.crossed_means import LIKE, THESE, TrialGroup, crossed_means, trial_group
+from gnomon.stats.measures.measured_trials_frame import checked_frame
 
 RNG = np.random.default_rng(4)
 CONCEPTS, ITEMS = 6, 8
@@ -22,6 +24,7 @@ def group(table: np.ndarray, items: np.ndarray | None = None, concepts: bool = T
         np.array([f"c{c}" if concepts else None for c in np.repeat(np.arange(rows), columns)], dtype=object),
         np.array([f"q{i}" for i in names], dtype=object),
         np.ones(table.size),
+        np.zeros(table.size),
         np.zeros(table.size, dtype=int),
     )
 
@@ -78,6 +81,7 @@ def test_concepts_count_alike_whatever_their_number_of_trials() -> None:
         names,
         np.concatenate([many.items, few.items]),
         np.ones(22),
+        np.zeros(22),
         np.zeros(22, dtype=int),
     )
     assert crossed_means([joined]).means[0] == pytest.approx(0.5)
@@ -86,11 +90,13 @@ def test_concepts_count_alike_whatever_their_number_of_trials() -> None:
 def test_a_row_of_many_trials_has_the_interval_of_the_trials() -> None:
     """500 trials with 440 right as one row, and one by one."""
     answers = np.concatenate([np.ones(440), np.zeros(60)])
-    one = TrialGroup(
-        "t", answers, np.full(500, "c", dtype=object), np.full(500, None), np.ones(500), np.zeros(500, int)
+    usual = {"arm": "injection", "concept": "c", "layer": 9, "strength": 4, "subject": "s", "task": "t", "item": None}
+    one = checked_frame(pd.DataFrame({"correct": answers}).assign(**usual))
+    row = checked_frame(pd.DataFrame({"correct": [0.88], "n": [500]}).assign(**usual))
+    first, second = (
+        rate_contrast(crossed_means([trial_group("t", each, each["correct"].to_numpy())]), np.ones(1), THESE)
+        for each in (one, row)
     )
-    row = TrialGroup("t", np.array([0.88]), np.array(["c"]), np.array([None]), np.array([500.0]), np.zeros(1, int))
-    first, second = (rate_contrast(crossed_means([each]), np.ones(1), THESE) for each in (one, row))
     assert first is not None
     assert second is not None
     assert first.interval.low == pytest.approx(second.interval.low, abs=1e-3)
