@@ -146,10 +146,26 @@ class ExclusionSpec(StudyTable):
 
 
 class VectorSpec(StudyTable):
-    """Method and scale of concept vectors."""
+    """Method and scale of concept vectors.
 
-    method: Literal["mean", "contrast", "pca"] = "mean"
+    `baseline` says whether words of the study's concepts stay among the words whose mean is subtracted. `file` are
+    directions of somebody else's; `rows` are those of the concepts in its matrix `tensor`.
+    """
+
+    method: Literal["mean", "contrast", "pca", "file"] = "mean"
     scale: Literal["raw", "unit", "matched"] = "raw"
+    baseline: Literal["all", "without_concepts"] = "all"
+    file: str | None = None
+    rows: dict[str, int] | None = None
+    tensor: str = "W_dec"
+
+    @model_validator(mode="after")
+    def _file_and_method(self) -> VectorSpec:
+        if (self.file is None) == (self.method == "file"):
+            raise ValueError("method 'file' and a 'file' go together: name both, or neither")
+        if self.rows is not None and self.file is None:
+            raise ValueError("'rows' are rows of a file's matrix: name the 'file', and method 'file'")
+        return self
 
 
 class DesignSpec(StudyTable):
@@ -342,7 +358,7 @@ class StudyFile(StudyTable):
         for spec in self.subjects:
             if spec.strengths is not None and {one.unit for one in spec.strengths} != {design.strength_unit}:
                 raise ValueError(f"subject '{spec.name}': its strengths are in another unit than the design's")
-        depths = {depth for table in (design, *self.subjects) for depth in table.depths or ()}
+        depths = {*design.depths, *(depth for spec in self.subjects for depth in spec.depths or ())}
         for rule in design.exclude:
             if rule.subject is not None and rule.subject not in names:
                 raise ValueError(f"exclude names the subject '{rule.subject}', which is not among [[subjects]]")

@@ -36,7 +36,9 @@ class DesignScope(BaseModel):
     protocols : tuple of str or None
         Hashes of the protocols with all their questions; None where a protocol's file cannot be read.
     method, normalisation : str
-        How concept vectors are made, as their recipes say.
+        How concept vectors are made, as their recipes say; method None where their file cannot be read.
+    sources : tuple of str
+        Hashes of the directions of a file, where vectors are from one.
     exclude : tuple of dict
         Conditions that are not planned: values by axis.
     subjects : dict of str to SubjectAxes
@@ -54,15 +56,16 @@ class DesignScope(BaseModel):
     strengths: tuple[float, ...]
     spans: tuple[str, ...]
     protocols: tuple[str, ...] | None
-    method: str
+    method: str | None
     normalisation: str
     exclude: tuple[dict[str, tuple[str | int | float, ...]], ...] = ()
     subjects: dict[str, SubjectAxes] = Field(default_factory=dict)
     unresolved: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     def to_setting(self) -> dict[str, JsonValue]:
         """As the study's settings hold it: what studies of other versions lack is left out where it is empty."""
-        later = {name for name in ("subjects", "unresolved") if not getattr(self, name)}
+        later = {name for name in ("subjects", "unresolved", "sources") if not getattr(self, name)}
         return self.model_dump(mode="json", exclude=later)
 
 
@@ -250,10 +253,16 @@ def _vectors_of_others(connection: Connection, scope: DesignScope) -> Sequence[s
     Additions go with the concept's vector they are of.
     """
     content = vectors.c.content
-    method, scale = content["method"].as_string(), content["normalisation"].as_string()
-    rows = connection.execute(select(vectors.c.hash, method, scale)).all()
-    mine = {hash_ for hash_, how, norm in rows if (how, norm) == (scope.method, scope.normalisation)}
-    others = {hash_ for hash_, _, norm in rows if norm is not None} - mine
+    keys = [content[name].as_string() for name in ("method", "normalisation", "source")]
+    scale, rows = keys[1], connection.execute(select(vectors.c.hash, *keys)).all()
+    mine = {
+        hash_
+        for hash_, how, norm, source in rows
+        if norm == scope.normalisation
+        and scope.method in (None, how)
+        and (source is None or scope.method is None or source in scope.sources)
+    }
+    others = {hash_ for hash_, _, norm, _ in rows if norm is not None} - mine
     derived = select(vectors.c.hash, content).where(scale.is_(None))
     for hash_, recipe in connection.execute(derived):
         if not isinstance(recipe, dict):

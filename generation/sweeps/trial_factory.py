@@ -205,10 +205,11 @@ class TrialFactory:
             others = [other for there, other in self.vectors.items() if there[1] == place[1] and there != place]
             for addition in additions:
                 for other in others if addition.of_another else [None]:
-                    recipe = addition.added_recipe(vector.hash, other and other.hash)
+                    theirs = None if other is None else other.hash
+                    recipe = addition.added_recipe(vector.hash, theirs)
                     named = {ADDED_CONCEPT: other.concept} if other else {}
                     yield VectorRecord(
-                        hash=addition.vector_hash(vector.hash, other and other.hash),
+                        hash=addition.vector_hash(vector.hash, theirs),
                         subject=self.subject.name,
                         concept=vector.concept,
                         layer=vector.layer,

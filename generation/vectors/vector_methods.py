@@ -1,4 +1,4 @@
-"""How concept vectors are computed: the recipe that identifies one, and its three methods."""
+"""How concept vectors are computed: the recipe that identifies one, and its methods."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
+from gnomon.data.errors import InputError
 from gnomon.data.records import canonical_hash
 from gnomon.generation.vectors.baseline_words import BASELINE_WORDS
-from gnomon.generation.vectors.vector_spec import CONTRAST, MEAN, METHODS, PCA, PLAIN, RAW, SCALES, UNIT, VectorMethod
+from gnomon.generation.vectors.vector_spec import (
+    CONTRAST,
+    FILE,
+    MEAN,
+    PCA,
+    PLAIN,
+    RAW,
+    SCALES,
+    UNIT,
+    VectorMethod,
+)
 
 PROMPT = "Tell me about {word}"
 PAIRS = (
@@ -27,7 +38,6 @@ PARAPHRASES = (
     "Explain what {word} is.",
     "Let us talk of {word}.",
 )
-FEW_WORDS = BASELINE_WORDS[::5]
 
 Activations = Callable[[Sequence[str]], Mapping[int, Tensor]]
 """Maps user turns to the residual stream at the last prompt token of each: by layer, (turns, width)."""
@@ -47,19 +57,28 @@ def recipe_of(revision: str, concept: str, layer: int, kind: VectorMethod = PLAI
     kind : VectorMethod
         Method and scale of the vector.
     """
+    if kind.source is not None:
+        return {
+            "subject": revision,
+            "method": kind.label,
+            "source": kind.source.direction_hash(concept, layer),
+            "concept": concept,
+            "layer": layer,
+            "normalisation": SCALES[kind.scale],
+        }
     recipe: dict[str, JsonValue] = {
         "subject": revision,
-        "method": METHODS[kind.method],
+        "method": kind.label,
         "prompt": PROMPT,
         "concept": concept,
-        "baseline": list(BASELINE_WORDS),
+        "baseline": list(kind.baseline_words),
         "layer": layer,
         "normalisation": SCALES[kind.scale],
     }
     if kind.method == CONTRAST:
         recipe["pairs"] = [list(pair) for pair in PAIRS]
     if kind.method == PCA:
-        recipe |= {"paraphrases": list(PARAPHRASES), "paraphrase_baseline": list(FEW_WORDS)}
+        recipe |= {"paraphrases": list(PARAPHRASES), "paraphrase_baseline": list(_few_words(kind))}
     return recipe
 
 
@@ -103,14 +122,19 @@ def concept_directions(
     """
     baseline = activations([PROMPT.format(word=word) for word in BASELINE_WORDS])
     lengths = {layer: float(rows.norm(dim=1).mean()) for layer, rows in baseline.items()}
-    made = {MEAN: _mean_difference, CONTRAST: _contrast_difference, PCA: _principal_component}[kind.method](
-        concepts, activations, baseline
-    )
+    kept = [place for place, word in enumerate(BASELINE_WORDS) if word in kind.baseline_words]
+    make = {MEAN: _mean_difference, CONTRAST: _contrast_difference, PCA: _principal_component, FILE: _file_direction}
+    made = make[kind.method](kind, concepts, activations, {layer: rows[kept] for layer, rows in baseline.items()})
     return {layer: _scale_rows(rows, kind, lengths[layer]) for layer, rows in made.items()}, lengths
 
 
+def _few_words(kind: VectorMethod) -> tuple[str, ...]:
+    """Baseline words of the method that asks for each in several ways."""
+    return tuple(word for word in BASELINE_WORDS[::5] if word in kind.baseline_words)
+
+
 def _mean_difference(
-    concepts: Sequence[str], activations: Activations, baseline: Mapping[int, Tensor]
+    _kind: VectorMethod, concepts: Sequence[str], activations: Activations, baseline: Mapping[int, Tensor]
 ) -> dict[int, Tensor]:
     """Activation of the concept's prompt minus the mean over baseline words.
 
@@ -121,7 +145,7 @@ def _mean_difference(
 
 
 def _contrast_difference(
-    concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]
+    _kind: VectorMethod, concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]
 ) -> dict[int, Tensor]:
     """Mean over pairs of prompts, with the concept and without, of the difference of their activations.
 
@@ -135,21 +159,39 @@ def _contrast_difference(
 
 
 def _principal_component(
-    concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]
+    kind: VectorMethod, concepts: Sequence[str], activations: Activations, _baseline: Mapping[int, Tensor]
 ) -> dict[int, Tensor]:
     """First right singular vector of the concept's differences from the baseline, one row per paraphrase.
 
     Its sign is that of the mean difference, its length the projection of the mean difference on it. Source:
     representation engineering (arXiv 2310.01405).
     """
-    texts = [text.format(word=word) for word in (*concepts, *FEW_WORDS) for text in PARAPHRASES]
+    few = _few_words(kind)
+    texts = [text.format(word=word) for word in (*concepts, *few) for text in PARAPHRASES]
     found = {}
     for layer, rows in activations(texts).items():
-        by_word = rows.view(len(concepts) + len(FEW_WORDS), len(PARAPHRASES), -1)
+        by_word = rows.view(len(concepts) + len(few), len(PARAPHRASES), -1)
         differences = by_word[: len(concepts)] - by_word[len(concepts) :].mean(dim=0)
         first = torch.linalg.svd(differences, full_matrices=False).Vh[:, 0]
         along = (differences.mean(dim=1) * first).sum(dim=1, keepdim=True)
         found[layer] = first * along
+    return found
+
+
+def _file_direction(
+    kind: VectorMethod, concepts: Sequence[str], _activations: Activations, baseline: Mapping[int, Tensor]
+) -> dict[int, Tensor]:
+    """Directions as a file gives them."""
+    assert kind.source is not None
+    found = {}
+    for layer, rows in baseline.items():
+        given = [torch.from_numpy(kind.source.direction(concept, layer)) for concept in concepts]
+        if wrong := [one for one in given if len(one) != rows.shape[1]]:
+            raise InputError(
+                f"vectors: the file's directions have {len(wrong[0])} values, and the model's width is "
+                f"{rows.shape[1]}: give directions of this model"
+            )
+        found[layer] = torch.stack(given)
     return found
 
 

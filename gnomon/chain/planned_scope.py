@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
@@ -21,7 +21,10 @@ from gnomon.data.errors import InputError, UserError
 from gnomon.data.storage.design_scope import DesignScope
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import SubjectAxes
-from gnomon.study_file import DesignSpec, ExclusionSpec, StudyFile
+from gnomon.study_file import DesignSpec, ExclusionSpec, StudyFile, resolve_study_path
+
+if TYPE_CHECKING:
+    from gnomon.generation.vectors.vector_spec import VectorMethod
 
 
 def planned_scope(
@@ -42,12 +45,16 @@ def planned_scope(
     """
     if file.design is None or file.imported or file.counts:
         return {}
-    from gnomon.generation.vectors.vector_spec import METHODS, SCALES
+    from gnomon.generation.vectors.vector_spec import SCALES
 
     design = file.design
     hashes = _protocol_hashes(file, design, folder)
     axes, unresolved, counts = known_axes(file, store, layers)
     absolute = design.strength_unit != "limit"
+    try:
+        method = vector_method(file, design, folder)
+    except UserError:
+        method = None
     scope = DesignScope(
         seed=file.seed,
         arms=tuple(map(str, design.arms)),
@@ -56,7 +63,7 @@ def planned_scope(
         strengths=tuple(one.number for one in design.strengths) if absolute else (),
         spans=tuple(map(str, design.spans)),
         protocols=None if hashes is None else tuple(dict.fromkeys(one for every in hashes.values() for one in every)),
-        method=METHODS[design.vectors.method],
+        method=None if method is None else method.label,
         normalisation=SCALES[design.vector_scale],
         exclude=tuple(
             _excluded_values(rule, hashes or {})
@@ -64,8 +71,38 @@ def planned_scope(
         ),
         subjects=axes,
         unresolved=unresolved,
+        sources=method.source.hashes if method and method.source else (),
     )
     return scope.to_setting()
+
+
+def vector_method(file: StudyFile, design: DesignSpec, folder: Path) -> VectorMethod:
+    """How the vectors of a design are made.
+
+    Parameters
+    ----------
+    file : StudyFile
+        The study file, whose concepts a file of directions has, and the baseline may do without.
+    design : DesignSpec
+        Its design, or a part of it.
+    folder : Path
+        The study's folder, where a file of directions lies.
+
+    Raises
+    ------
+    UserError
+        A file of directions cannot be read.
+    """
+    from gnomon.generation.vectors.vector_files import read_vector_file
+    from gnomon.generation.vectors.vector_spec import VectorMethod
+
+    vectors, concepts = design.vectors, tuple(file.concept_names())
+    source = None
+    if vectors.file is not None:
+        path = resolve_study_path(folder, vectors.file, "vectors")
+        source = read_vector_file(path, concepts, vectors.rows, vectors.tensor)
+    left_out = concepts if vectors.baseline == "without_concepts" else ()
+    return VectorMethod(vectors.method, design.vector_scale, left_out, source)
 
 
 def known_axes(
@@ -165,7 +202,7 @@ def planned_design(
     assert file.design is not None
     held: dict[str, JsonValue] = file.design.model_dump(mode="json")
     if not has_subject_axes(file):
-        numbers = [one.number for one in file.design.strengths]
+        numbers: list[JsonValue] = [one.number for one in file.design.strengths]
         return {**held, "strengths": numbers, "exclude": [_rule_values(rule) for rule in file.design.exclude]}
     axes, unresolved, counts = known_axes(file, store, layers)
     nothing = SubjectAxes(doses={})

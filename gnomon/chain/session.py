@@ -128,11 +128,13 @@ def sync_scope(study: OpenStudy, layers: Mapping[str, int]) -> None:
     """
     if study.file.design is None or not has_subject_axes(study.file):
         return
-    known = {
-        "scope": planned_scope(study.file, study.folder, study.store, layers),
-        "design": planned_design(study.file, study.store, layers),
-    }
-    study.store.update_settings(lambda held: {**held, **known})
+    scope = planned_scope(study.file, study.folder, study.store, layers)
+    design = planned_design(study.file, study.store, layers)
+
+    def with_scope(held: StoredSettings) -> StoredSettings:
+        return {**held, "scope": scope, "design": design}
+
+    study.store.update_settings(with_scope)
 
 
 def check_subjects(store: Store, file: StudyFile, where: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 from sqlalchemy import select
 
+from gnomon.chain.planned_scope import vector_method
 from gnomon.chain.session import OpenStudy, sync_scope
 from gnomon.chain.subject_axes import DOSES_FOUND, planned_layers
 from gnomon.chain.trial_generation import GenerateOptions, requested_sweeps, trial_workers
@@ -122,7 +123,6 @@ def _search_subject(
 ) -> list[StrengthSearch]:
     from gnomon.generation.doses.neutral_answers import NeutralAnswers, find_coherent_doses, neutral_pairs
     from gnomon.generation.vectors.concept_vectors import check_layers
-    from gnomon.generation.vectors.vector_spec import VectorMethod
     from gnomon.judging.judges.readability import measure_wording
 
     kind = options.engine_kind()
@@ -135,7 +135,7 @@ def _search_subject(
         missing = [layer for layer in layers if layer not in known]
         if missing:
             pairs = neutral_pairs(design.concepts, answers)
-            method = VectorMethod(design.vectors.method, design.vector_scale)
+            method = vector_method(study.file, design, study.folder)
             vectors = kind.engine_vectors(subject, design.concepts, missing, method)
             asked = NeutralAnswers(subject, vectors, options.batch_size, kind.name)
         for layer in missing:

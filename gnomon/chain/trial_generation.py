@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from gnomon.chain.measure_summary import MeasureSummary, summarize_measure
+from gnomon.chain.planned_scope import vector_method
 from gnomon.chain.session import OpenStudy, sync_scope
 from gnomon.chain.subject_axes import (
     excluded_conditions,
@@ -307,7 +308,6 @@ def sweep_design(study: OpenStudy, design: DesignSpec, spec: SubjectSpec, layers
         The design is not valid for this model, or its limit of coherence is needed and not known.
     """
     from gnomon.generation.sweeps.trial_design import SweepDesign, check_design
-    from gnomon.generation.vectors.vector_spec import VectorMethod
 
     narrowed = set(study.file.concept_names()) - set(
         design.concepts
@@ -331,7 +331,7 @@ def sweep_design(study: OpenStudy, design: DesignSpec, spec: SubjectSpec, layers
         replicates=design.replicates.root,
         seed=study.file.seed,
         exclude=tuple(excluded),
-        vectors=VectorMethod(design.vectors.method, design.vector_scale),
+        vectors=vector_method(study.file, design, study.folder),
         day=study.file.day,
     )
     check_design(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
 from gnomon.calibration.audit.rule_comparison import compare_rules
@@ -302,3 +303,18 @@ def test_a_fact_of_a_model_that_the_stored_trials_contradict_is_refused(store, t
     with pytest.raises(StudyFileError, match=said):
         check_subjects(store, file, tmp_path / "study.toml")
     check_subjects(store, study(subjects=[{"name": "tiny"}]), tmp_path / "study.toml")
+
+
+def test_vectors_of_another_file_are_of_another_design(store, tmp_path):
+    """The same names of concepts and strengths, and another person's directions."""
+    mine = {"arms": ["injection"], "vectors": {"method": "file", "file": "v.npy"}}
+    np.save(tmp_path / "v.npy", np.eye(3, 4))
+    made = generate(store, study(**mine), tmp_path)
+    sync_settings(store, study(**mine), folder=tmp_path)
+    assert count_outside(store) == 0
+    np.save(tmp_path / "v.npy", 2 * np.eye(3, 4))
+    sync_settings(store, study(**mine), folder=tmp_path)
+    assert count_outside(store) == len(made)
+    (tmp_path / "v.npy").unlink()
+    sync_settings(store, study(**mine), folder=tmp_path)
+    assert count_outside(store) == 0
