@@ -47,15 +47,17 @@ class PromptReader:
 
     def answer_requests(self, requests: NumberedRequests) -> Iterator[tuple[int, EngineAnswer]]:
         """Answer requests, each with its number, those of the same prompt and first steered block together."""
-        groups: dict[tuple[tuple[int, ...], int, int], list[tuple[int, TrialRequest]]] = defaultdict(list)
+        prompts: dict[tuple[int, ...], dict[tuple[int, int], list[tuple[int, TrialRequest]]]] = {}
         for number, request in requests:
-            groups[request.prompt, request.first_computed, _first_layer(request)].append((number, request))
-        for (prompt, begin, _), members in groups.items():
-            together = max(1, min(self._rows, TOKENS_TOGETHER // (len(prompt) - begin)))
-            for start in range(0, len(members), together):
-                part = members[start : start + together]
-                answers = self._read_rows([request for _, request in part])
-                yield from zip((number for number, _ in part), answers, strict=True)
+            groups = prompts.setdefault(request.prompt, {})
+            groups.setdefault((request.first_computed, _first_layer(request)), []).append((number, request))
+        for prompt, groups in prompts.items():
+            for (begin, _), members in groups.items():
+                together = max(1, min(self._rows, TOKENS_TOGETHER // (len(prompt) - begin)))
+                for start in range(0, len(members), together):
+                    part = members[start : start + together]
+                    answers = self._read_rows([request for _, request in part])
+                    yield from zip((number for number, _ in part), answers, strict=True)
 
     def _read_rows(self, requests: Sequence[TrialRequest]) -> list[EngineAnswer]:
         """Answers to requests of one prompt and one first computed position."""

@@ -27,7 +27,7 @@ from gnomon.generation.subjects.device_memory import (
 from gnomon.generation.subjects.loading import LoadedSubject
 
 REFILL = 8
-READ_TOGETHER = 1024
+READ_TOGETHER = 4096
 """Requests that sample nothing are sorted by prompt and layer among so many that follow each other."""
 
 

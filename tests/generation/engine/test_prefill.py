@@ -12,7 +12,7 @@ from tiny_subjects import LAYERS, VOCABULARY, WIDTH, subject_of, tiny_model
 
 from gnomon.data.errors import InputError
 from gnomon.data.readings import ANSWER
-from gnomon.generation.engine import prefill
+from gnomon.generation.engine import prefill, prompt_cache
 from gnomon.generation.engine.base import EngineAnswer, ReadingRequest, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.engine.torch_engine import TorchEngine
@@ -116,6 +116,17 @@ def test_reading_needs_no_decoding_step_and_computes_what_rows_share_once(tiny: 
         handle.remove()
     assert ran == [(2, 1), (3, 1), (2, 1), (3, 4)]  # the shared prompt, then the rows: one until the vectors differ
     assert (engine.spent.steps, engine.spent.admitted) == (0, 4)
+
+
+def test_prompts_that_are_dropped_from_the_cache_are_computed_again(
+    tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = [replace(row, max_tokens=4, temperature=0.0) for row in ROWS]
+    expected = TorchEngine(tiny, 3).generate_all([*ROWS, *decoded])
+    monkeypatch.setattr(prompt_cache, "KEPT_BYTES", 1)
+    engine = TorchEngine(tiny, 3)
+    assert engine.generate_all([*ROWS, *decoded]) == expected
+    assert len(engine._prompts._kept) == 1
 
 
 def test_rows_that_are_not_finite_fail_with_their_reason_and_the_others_are_read(tiny: LoadedSubject) -> None:
