@@ -178,7 +178,7 @@ def _parse_protocol(text: str, where: str) -> Protocol:
         stop=parse_texts(values.get("stop", []), "'stop'", where),
         spans=tuple(spans.values()),
         also=parse_also(values.get("also", []), spans, where),
-        measure=parse_measure(values["measure"], where) if "measure" in values else None,
+        measure=parse_measure(values["measure"], where, spans) if "measure" in values else None,
         template=parse_template(values.get("template", {}), where),
         plain=parse_plain(values["plain"], where) if "plain" in values else None,
         thinking=parse_thinking(values["thinking"], where) if "thinking" in values else None,

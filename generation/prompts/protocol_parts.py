@@ -69,7 +69,7 @@ class AlsoSteered:
 
 @dataclass(frozen=True)
 class ProtocolMeasure:
-    """What is read from the subject's logits where its answer begins.
+    """What is read from the subject's logits where its answer begins, and at further places if any are named.
 
     Attributes
     ----------
@@ -80,16 +80,20 @@ class ProtocolMeasure:
         space before it.
     expected : str or None
         Name of the right option; `{concept}` or `{span}` for that of the trial's own concept or span.
+    places : tuple of Span
+        Spans of the protocol after whose last token in the prompt the options are read too.
     """
 
     name: str
     options: tuple[tuple[str, tuple[str, ...]], ...]
     expected: str | None = None
+    places: tuple[Span, ...] = ()
 
     def hashed_content(self) -> dict[str, JsonValue]:
         """What is said about it, without what is not."""
-        content: dict[str, JsonValue] = {"name": self.name, "options": {key: list(said) for key, said in self.options}}
-        return content if self.expected is None else {**content, "expected": self.expected}
+        options: dict[str, JsonValue] = {key: list(said) for key, said in self.options}
+        further: dict[str, JsonValue] = {"expected": self.expected, "places": [str(place) for place in self.places]}
+        return {"name": self.name, "options": options, **{key: value for key, value in further.items() if value}}
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,7 @@ def parse_also(value: object, spans: Mapping[str, NamedSpan], where: str) -> tup
     return tuple(found)
 
 
-def parse_measure(value: object, where: str) -> ProtocolMeasure:
+def parse_measure(value: object, where: str, spans: Mapping[str, NamedSpan] | None = None) -> ProtocolMeasure:
     """What is read from the logits.
 
     Parameters
@@ -230,11 +234,13 @@ def parse_measure(value: object, where: str) -> ProtocolMeasure:
         Table `measure`.
     where : str
         The protocol.
+    spans : mapping of str to NamedSpan, optional
+        The protocol's own spans.
 
     Raises
     ------
     InputError
-        If it has no name or fewer than two options, or expects what is no option.
+        If it has no name or fewer than two options, expects what is no option, or names a place that is no span.
     """
     said = _as_table(value, "[measure]", where, [each.name for each in fields(ProtocolMeasure)])
     name, expected = said.get("name"), said.get("expected")
@@ -251,7 +257,13 @@ def parse_measure(value: object, where: str) -> ProtocolMeasure:
             f"protocol {where}: [measure]: expected '{expected}' is no option: choose from {', '.join(options)}, "
             f"{OWN_CONCEPT}, {OWN_SPAN}"
         )
-    return ProtocolMeasure(name, tuple(texts.items()), expected)
+    places = parse_texts(said.get("places", []), "[measure]: 'places'", where)
+    if unknown := [place for place in places if place not in (spans or {})]:
+        raise InputError(
+            f"protocol {where}: [measure]: place '{unknown[0]}' is none of its own spans: choose from "
+            f"{', '.join(spans or {}) or 'those that [spans] names'}"
+        )
+    return ProtocolMeasure(name, tuple(texts.items()), expected, tuple(map(Span, dict.fromkeys(places))))
 
 
 def parse_template(value: object, where: str) -> tuple[tuple[str, TemplateValue], ...]:

@@ -37,6 +37,8 @@ class TokenizedPrompt:
         Ids of the tokens that stand for each option of the protocol's measure.
     is_thinking : bool
         Whether the prompt ends inside the subject's thinking.
+    places : mapping of str to (int, mapping of str to tuple of int)
+        Position of each further place at which the options are read, and their tokens there.
     """
 
     ids: tuple[int, ...]
@@ -44,6 +46,7 @@ class TokenizedPrompt:
     spans: Mapping[str, SpanRanges] = field(default_factory=dict)
     options: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     is_thinking: bool = False
+    places: Mapping[str, tuple[int, Mapping[str, tuple[int, ...]]]] = field(default_factory=dict)
 
     @property
     def ids_hash(self) -> str:
@@ -183,12 +186,19 @@ def make_prompt(tokenizer: Any, protocol: Protocol, day: date = PROMPT_DATE) -> 
         rendered.ids,
         rendered.token_range(rendered.find_text(protocol.marker, "marker"))[0] if protocol.marker else None,
         {span.name: rendered.span_ranges(span) for span in protocol.spans},
-        rendered.option_tokens() if protocol.measure else {},
+        rendered.option_tokens(len(rendered.ids)),
         rendered.is_thinking(),
     )
     for span in (protocol.span, *(also.span for also in protocol.also)):
         prompt.span_ranges(span)
-    return prompt
+    last = {place: _last_position(prompt, place) for place in (protocol.measure.places if protocol.measure else ())}
+    return replace(prompt, places={place: (at, rendered.option_tokens(at + 1)) for place, at in last.items()})
+
+
+def _last_position(prompt: TokenizedPrompt, place: Span) -> int:
+    """The last position of a span in the prompt."""
+    ends = [end for _, end in prompt.span_ranges(place) if end is not None]
+    return ends[-1] - 1 if ends else len(prompt.ids) - 1
 
 
 class _RenderedPrompt:
@@ -282,19 +292,19 @@ class _RenderedPrompt:
         begin = len(before) + inside.index(content)
         return begin, begin + len(content)
 
-    def option_tokens(self) -> dict[str, tuple[int, ...]]:
-        """Tokens that stand for each option of the protocol's measure where the answer begins."""
-        measure = self._protocol.measure
-        assert measure is not None
+    def option_tokens(self, tokens: int) -> dict[str, tuple[int, ...]]:
+        """Tokens that stand for each option of the protocol's measure after the first tokens of the prompt."""
+        options = self._protocol.measure.options if self._protocol.measure else ()
+        before = self.text if tokens == len(self.ids) else self.text[: self._places[tokens - 1][1]]
         found = {
-            name: tuple(dict.fromkeys(token for text in texts for token in self._first_tokens(text)))
-            for name, texts in measure.options
+            name: tuple(dict.fromkeys(token for text in texts for token in self._first_tokens(text, before, tokens)))
+            for name, texts in options
         }
         owners: dict[int, str] = {}
-        for name, tokens in found.items():
-            if not tokens:
+        for name, own in found.items():
+            if not own:
                 raise InputError(f"protocol '{self._protocol.name}': option '{name}' has no token of its own")
-            for token in tokens:
+            for token in own:
                 if (other := owners.setdefault(token, name)) != name:
                     raise InputError(
                         f"protocol '{self._protocol.name}': options '{other}' and '{name}' begin with the same token "
@@ -302,13 +312,13 @@ class _RenderedPrompt:
                     )
         return found
 
-    def _first_tokens(self, text: str) -> list[int]:
-        """First tokens of a text as it follows the prompt, with and without a space before it; a space is not one."""
+    def _first_tokens(self, text: str, before: str, tokens: int) -> list[int]:
+        """First tokens of a text as it follows what is before, with and without a space; a space alone is not one."""
         found = []
         for said in (text.strip(), f" {text.strip()}") if text.strip() else ():
-            whole = encode_text(self._tokenizer, self.text + said)
-            shared = tuple(whole[: len(self.ids)]) == self.ids and len(whole) > len(self.ids)
-            token = whole[len(self.ids)] if shared else encode_text(self._tokenizer, said)[0]
+            whole = encode_text(self._tokenizer, before + said)
+            shared = tuple(whole[:tokens]) == self.ids[:tokens] and len(whole) > tokens
+            token = whole[tokens] if shared else encode_text(self._tokenizer, said)[0]
             if self._tokenizer.decode([token]).strip():
                 found.append(token)
         return found

@@ -227,7 +227,7 @@ class TrialFactory:
             temperature=protocol.temperature,
             max_tokens=protocol.max_tokens,
             stop=protocol.stop,
-            readings=(ReadingRequest(ANSWER, prompt.options),) if prompt.options else (),
+            readings=reading_requests(prompt),
         )
 
 
@@ -242,6 +242,14 @@ class _LazyRequests(Sequence[TrialRequest]):
 
     def __getitem__(self, index: Any) -> Any:
         return self._maker.make_request(self._planned[index])
+
+
+def reading_requests(prompt: TokenizedPrompt) -> tuple[ReadingRequest, ...]:
+    """What is read of a prompt: the options where the answer begins, and at the protocol's further places."""
+    if not prompt.options:
+        return ()
+    further = (ReadingRequest(place, options, position) for place, (position, options) in prompt.places.items())
+    return (ReadingRequest(ANSWER, prompt.options), *further)
 
 
 def check_spans(protocol: Protocol, prompt: TokenizedPrompt, span: Span) -> None:

@@ -46,6 +46,7 @@ share = 0.5
 name = "which"
 options = { one = ["first"], two = ["second"] }
 expected = "{span}"
+places = ["first"]
 [template]
 enable_thinking = false
 [plain]
@@ -165,6 +166,19 @@ def test_options_that_cannot_be_told_apart_are_refused(options: Any, said: str) 
         make_prompt(byte_tokenizer(TEMPLATE), protocol(measure=ProtocolMeasure("m", options)))
 
 
+def test_options_are_read_after_a_span_as_they_would_follow_it(tmp_path: Any) -> None:
+    measure = replace(YES_NO, places=(Span("two"), Span("end")))
+    spans = (NamedSpan("two", text="Two sea."), NamedSpan("end", text="Which", answer=True))
+    prompt = make_prompt(byte_tokenizer(TEMPLATE), protocol(*spans, measure=measure))
+    assert {place: at for place, (at, _) in prompt.places.items()} == {
+        name: prompt.span_ranges(Span(name))[0][1] - 1  # type: ignore[operator]
+        for name in ("two", "end")
+    }
+    assert {place: options for place, (_, options) in prompt.places.items()} == dict.fromkeys(
+        ("two", "end"), prompt.options
+    )
+
+
 def test_template_arguments_reach_the_template() -> None:
     tokenizer = byte_tokenizer(TEMPLATE + "{% if enable_thinking is false %}<no think>{% endif %}")
     texts = [
@@ -205,7 +219,7 @@ def test_a_file_says_all_of_it(tmp_path: Any) -> None:
             NamedSpan("second", text="Second", to="Which", part="last", answer=True),
         ),
         also=(AlsoSteered(Span("first"), 0.5),),
-        measure=ProtocolMeasure("which", (("one", ("first",)), ("two", ("second",))), "{span}"),
+        measure=ProtocolMeasure("which", (("one", ("first",)), ("two", ("second",))), "{span}", (Span("first"),)),
         template=(("enable_thinking", False),),
         plain=PlainFormat(user="Q: {content}\n", answer="A:"),
         thinking=("<think>", "</think>"),
@@ -228,13 +242,14 @@ def test_a_file_says_all_of_it(tmp_path: Any) -> None:
             {"also": (AlsoSteered(Span("first"), 0.25),)},
             {"measure": None},
             {"measure": replace(found.measure, expected=None)},
+            {"measure": replace(found.measure, places=())},
             {"template": ()},
             {"plain": None},
             {"plain": PlainFormat()},
             {"thinking": None},
         )
     }
-    assert len(hashes) == 10
+    assert len(hashes) == 11
 
 
 @pytest.mark.parametrize(
@@ -265,6 +280,11 @@ def test_a_file_says_all_of_it(tmp_path: Any) -> None:
         (('["second"]', "[]"), "option 'two' has no text"),
         (('["second"]', '"second"'), "option 'two' must be a list of texts"),
         (('"{span}"', '"three"'), "expected 'three' is no option: choose from one, two, {concept}, {span}"),
+        (
+            ('places = ["first"]', 'places = ["all"]'),
+            r"\[measure\]: place 'all' is none of its own spans: choose from f",
+        ),
+        (('places = ["first"]', 'places = "first"'), r"\[measure\]: 'places' must be a list of texts"),
         (("enable_thinking = false", "tokenize = false"), r"\[template\]: 'tokenize' can't be given here"),
         (("enable_thinking = false", "tools = []"), r"\[template\]: 'tools' can't be given here"),
         (('"Q: {content}\\n"', '"Q:"'), r"\[plain\]: 'user' must be a text with {content} in it 1 times"),

@@ -105,6 +105,23 @@ def test_a_trial_is_steered_at_its_span_and_at_a_share_also_elsewhere(
         )
 
 
+def test_options_are_read_at_further_places_too(
+    store: Store, small_subject: LoadedSubject, design: SweepDesign, tmp_path: Path
+) -> None:
+    """What is read before the steered positions is the same in every arm; after them it is not."""
+    text = READ.replace('expected = "yes"', 'expected = "yes"\nplaces = ["first", "second"]')
+    asked = replace(
+        design, protocols=(written(tmp_path, text[: text.index("[[also]]")] + text[text.index("[measure]") :]),)
+    )
+    assert swept(store, small_subject, replace(asked, spans=(Span("second"),))).failed == 0
+    found: dict[str, set[float]] = {}
+    for trial in store.load_trials():
+        for place, reading in (trial.readings or {}).items():
+            found.setdefault(place, set()).add(round(reading.entropy, 4))
+    assert set(found) == {ANSWER, "first", "second"}
+    assert (len(found["first"]), len(found["second"])) == (1, 9)
+
+
 def test_a_trial_steered_elsewhere_than_its_span_fails(
     store: Store, small_subject: LoadedSubject, design: SweepDesign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
