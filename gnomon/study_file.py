@@ -149,7 +149,8 @@ class VectorSpec(StudyTable):
     """Method and scale of concept vectors.
 
     `baseline` says whether words of the study's concepts stay among the words whose mean is subtracted. `file` are
-    directions of somebody else's; `rows` are those of the concepts in its matrix `tensor`.
+    directions of somebody else's; `rows` are those of the concepts in its matrix `tensor`. `match` says what is equal
+    between a concept's vector and what control arms add.
     """
 
     method: Literal["mean", "contrast", "pca", "file"] = "mean"
@@ -158,6 +159,7 @@ class VectorSpec(StudyTable):
     file: str | None = None
     rows: dict[str, int] | None = None
     tensor: str = "W_dec"
+    match: Literal["norm", "kl", "entropy"] = "norm"
 
     @model_validator(mode="after")
     def _file_and_method(self) -> VectorSpec:

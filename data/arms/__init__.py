@@ -63,6 +63,8 @@ class ArmSpec:
         Further words by which imported tables may call it.
     fixed_strength : float or None
         The strength of all its conditions, whatever strengths a design has; None where it takes the design's.
+    is_matched : bool
+        Whether a design may scale what is added so that its effect, not its norm, is that of the concept's vector.
     in_rubric_hash : bool
         Whether `described` is part of the hash of informed rubrics. False for arms of the house that came after the
         rubrics: judges keep their versions, and a test keeps their words.
@@ -83,6 +85,7 @@ class ArmSpec:
     measure: str = REPORT
     aliases: tuple[str, ...] = ()
     fixed_strength: float | None = None
+    is_matched: bool = False
     in_rubric_hash: bool = True
 
     def __post_init__(self) -> None:
@@ -158,6 +161,7 @@ register_arm(
         "a random vector, which stands for no concept, was added.",
         "#009E73",
         addition="random",
+        is_matched=True,
         aliases=("random_direction",),
     )
 )
@@ -196,6 +200,7 @@ register_arm(
         "no concept.",
         "#E69F00",
         addition="shuffled",
+        is_matched=True,
         in_rubric_hash=False,
         aliases=("permuted",),
     )
@@ -207,6 +212,7 @@ register_arm(
         "the vector of another concept than '{concept}' was added.",
         "#56B4E9",
         addition="swapped",
+        is_matched=True,
         in_rubric_hash=False,
         aliases=("other_concept",),
     )
@@ -234,6 +240,11 @@ def steered_arms() -> list[str]:
 def identified_arms() -> list[str]:
     """Names of the arms in which naming the injected concept is the event."""
     return [name for name, spec in ARMS.items() if spec.counts_identified]
+
+
+def matched_arms() -> list[str]:
+    """Names of the arms that a design may scale to the effect of the concept's vector."""
+    return [name for name, spec in ARMS.items() if spec.is_matched]
 
 
 def fixed_strengths() -> dict[float, list[str]]:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, select
 
-from gnomon.data.arms import ADDED_CONCEPT, fixed_strengths, judged_arms, measured_arms
+from gnomon.data.arms import ADDED_CONCEPT, fixed_strengths, judged_arms, matched_arms, measured_arms
 from gnomon.data.errors import StoreError
 from gnomon.data.records import GENERATED, REPORT
 from gnomon.data.storage.store import Store
@@ -37,6 +37,8 @@ class DesignScope(BaseModel):
         Hashes of the protocols with all their questions; None where a protocol's file cannot be read.
     method, normalisation : str
         How concept vectors are made, as their recipes say; method None where their file cannot be read.
+    match : str
+        What is equal between a concept's vector and what control arms add: norm, kl or entropy.
     sources : tuple of str
         Hashes of the directions of a file, where vectors are from one.
     exclude : tuple of dict
@@ -62,10 +64,12 @@ class DesignScope(BaseModel):
     subjects: dict[str, SubjectAxes] = Field(default_factory=dict)
     unresolved: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    match: str = "norm"
 
     def to_setting(self) -> dict[str, JsonValue]:
         """As the study's settings hold it: what studies of other versions lack is left out where it is empty."""
         later = {name for name in ("subjects", "unresolved", "sources") if not getattr(self, name)}
+        later |= {"match"} if self.match == "norm" else set()
         return self.model_dump(mode="json", exclude=later)
 
 
@@ -203,6 +207,8 @@ def _planned_doses(connection: Connection, scope: DesignScope) -> list[ColumnEle
     ]
     if others := _vectors_of_others(connection, scope):
         planned.append(or_(trial.vector.is_(None), trial.vector.not_in(others)))
+    if unmatched := _vectors_of_other_matches(connection, scope):
+        planned.append(or_(trial.arm.not_in(matched_arms()), trial.vector.is_(None), trial.vector.not_in(unmatched)))
     return planned
 
 
@@ -271,6 +277,14 @@ def _vectors_of_others(connection: Connection, scope: DesignScope) -> Sequence[s
         if unlisted or others.intersection(map(_text, recipe.values())):
             others.add(hash_)
     return sorted(others)
+
+
+def _vectors_of_other_matches(connection: Connection, scope: DesignScope) -> Sequence[str]:
+    """Hashes of additions that were scaled to another effect than the design says."""
+    content = vectors.c.content
+    match = content["match"].as_string()
+    query = select(vectors.c.hash, match).where(content["normalisation"].as_string().is_(None))
+    return sorted(hash_ for hash_, how in connection.execute(query) if (how or "norm") != scope.match)
 
 
 def _text(value: JsonValue) -> str:

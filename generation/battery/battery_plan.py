@@ -106,7 +106,7 @@ def _conditions(
         layers = design.layers[:1] if changes_nothing else design.layers
         for layer, strength in _doses(design, arm, layers):
             if not _is_left_out(design, arm=arm, concept=concept, layer=layer, strength=strength):
-                choices = added_hashes(arm, concept, layer, design.closed_list, hashes)
+                choices = added_hashes(arm, concept, layer, design.closed_list, hashes, design.vectors.match)
                 vector = choices[drawn_number(len(choices), "vector", arm, concept, hash_)]
                 yield replace(plain, arm=arm, concept=concept, layer=layer, strength=float(strength), vector=vector)
 

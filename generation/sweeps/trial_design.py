@@ -148,7 +148,7 @@ def planned_conditions(
         for place, (span, concept, layer, strength) in enumerate(_condition_axes(design, arm, said)):
             added: Sequence[str | None] = [None]
             if concept is not None and layer is not None:
-                added = added_hashes(arm, concept, layer, design.closed_list, vectors)
+                added = added_hashes(arm, concept, layer, design.closed_list, vectors, design.vectors.match)
             for protocol, asked in (
                 _spread_counts(said.question_hashes(arm, concept), place, number)
                 if MEASURES.find(ARMS[arm].measure).ask

@@ -16,6 +16,7 @@ from gnomon.data.arms.measures import MEASURES
 from gnomon.data.errors import InputError
 from gnomon.data.readings import ANSWER
 from gnomon.data.records import REPORT, Arm, Span, Trial
+from gnomon.generation.doses.effect_matching import MatchedScale, match_scales
 from gnomon.generation.engine.base import (
     ENGINES,
     TORCH,
@@ -38,15 +39,18 @@ from gnomon.generation.sweeps.trial_design import (
     check_design,
     planned_conditions,
 )
-from gnomon.generation.vectors.additions import addition_of, steering_direction
+from gnomon.generation.vectors.additions import addition_of, recipe_match, steering_direction
 from gnomon.generation.vectors.concept_vectors import (
     ConceptVector,
     check_layers,
     pairwise_cosines,
 )
 from gnomon.generation.vectors.vector_methods import recipe_hash
+from gnomon.generation.vectors.vector_spec import NORM
 
 PROBED_TOKENS = 8
+UNSCALED: Mapping[tuple[str, float], MatchedScale] = {}
+"""Nothing is scaled to an effect."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,10 @@ class TrialFactory:
             )
         self.vectors: Mapping[tuple[str, int], ConceptVector] = vectors
         self.engine.prepare(self.vectors)
+        doses = {layer: design.strengths_at(layer) for layer in design.layers}
+        self.scales = match_scales(
+            subject, design.vectors.match, design.arms, design.concepts, doses, self.vectors, design.closed_list
+        )
 
     def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
         """Yield the trials, each as soon as it is finished."""
@@ -177,7 +185,7 @@ class TrialFactory:
             check_spans(*self._said[hash_], span)
         for index, answer in self.engine.generate_stream(_LazyRequests(self, planned)):
             protocol, prompt = self._said[planned[index].condition.protocol]
-            yield make_trial(planned[index], answer, self.subject, self.vectors, protocol, prompt)
+            yield make_trial(planned[index], answer, self.subject, self.vectors, protocol, prompt, self.scales)
 
     def prompt_hashes(self) -> dict[str, str]:
         """Hash of the token ids of each protocol's prompt, by hash of the protocol."""
@@ -198,31 +206,41 @@ class TrialFactory:
 
     def vector_records(self) -> Iterator[VectorRecord]:
         """Yield each vector in use as the store keeps it, for every arm that adds it in its own way."""
-        additions = [addition_of(arm) for arm in self.design.arms if ARMS[arm].is_steered]
+        steered = [arm for arm in self.design.arms if ARMS[arm].is_steered]
+        additions = [(addition_of(arm), recipe_match(arm, self.design.vectors.match)) for arm in steered]
         beside = pairwise_cosines(self.vectors)
         for place, vector in self.vectors.items():
             own = {**vector.recipe, "sha256": vector.sha256, **vector.about, "cosines": beside[place]}
             others = [other for there, other in self.vectors.items() if there[1] == place[1] and there != place]
-            for addition in additions:
+            for addition, match in additions:
                 for other in others if addition.of_another else [None]:
                     theirs = None if other is None else other.hash
-                    recipe = addition.added_recipe(vector.hash, theirs)
+                    recipe = addition.added_recipe(vector.hash, theirs, match)
+                    hash_ = addition.vector_hash(vector.hash, theirs, match)
                     named = {ADDED_CONCEPT: other.concept} if other else {}
                     yield VectorRecord(
-                        hash=addition.vector_hash(vector.hash, theirs),
+                        hash=hash_,
                         subject=self.subject.name,
                         concept=vector.concept,
                         layer=vector.layer,
                         norm=vector.norm,
-                        content=own if recipe is None else {**recipe, **named},
+                        content=own if recipe is None else {**recipe, **named, **self._scale_content(hash_)},
                     )
+
+    def _scale_content(self, added: str) -> dict[str, object]:
+        """Multiples by strength, and the effect that they have, of a direction that is scaled to an effect."""
+        mine = {strength: scale for (hash_, strength), scale in self.scales.items() if hash_ == added}
+        if not mine:
+            return {}
+        factors = {f"{strength:g}": scale.factor for strength, scale in mine.items()}
+        return {"factors": factors, "effects": {f"{strength:g}": scale.effect for strength, scale in mine.items()}}
 
     def make_request(self, trial: PlannedTrial) -> TrialRequest:
         """The engine's request for a trial."""
         protocol, prompt = self._said[trial.condition.protocol]
         return TrialRequest(
             prompt=prompt.ids,
-            additions=steering_for(trial, protocol, prompt, self.vectors),
+            additions=steering_for(trial, protocol, prompt, self.vectors, self.scales, self.design.vectors.match),
             seed=trial.trial_seed,
             temperature=protocol.temperature,
             max_tokens=protocol.max_tokens,
@@ -280,6 +298,8 @@ def steering_for(
     protocol: Protocol,
     prompt: TokenizedPrompt,
     vectors: Mapping[tuple[str, int], ConceptVector],
+    scales: Mapping[tuple[str, float], MatchedScale] = UNSCALED,
+    match: str = NORM,
 ) -> tuple[VectorAddition, ...]:
     """What a trial's arm adds, with its layer and positions; empty if it adds nothing.
 
@@ -293,14 +313,20 @@ def steering_for(
         Prompt of its protocol.
     vectors : mapping of (str, int) to ConceptVector
         Concept vectors, by concept and layer.
+    scales : mapping of (str, float) to MatchedScale
+        Multiples of directions that are scaled to an effect, by the hash of what is added and the strength.
+    match : str
+        What the design makes equal.
     """
     condition = trial.condition
     if condition.concept is None or condition.layer is None:
         return ()
     layer = condition.layer
     place = condition.concept, layer
-    direction = steering_direction(condition.arm, place, condition.vector, trial.trial_seed, vectors)
+    direction = steering_direction(condition.arm, place, condition.vector, trial.trial_seed, vectors, match)
     delta = condition.strength * direction
+    if (scale := scales.get((condition.vector or "", condition.strength))) is not None:
+        delta = scale.factor * delta
     own = [VectorAddition(layer, delta, *part) for part in prompt.span_ranges(condition.span)]
     further = [
         VectorAddition(layer, also.share * delta, *part)
@@ -317,6 +343,7 @@ def make_trial(
     vectors: Mapping[tuple[str, int], ConceptVector],
     protocol: Protocol,
     prompt: TokenizedPrompt,
+    scales: Mapping[tuple[str, float], MatchedScale] = UNSCALED,
 ) -> Trial:
     """The trial with its response, for the store.
 
@@ -334,6 +361,8 @@ def make_trial(
         What was put to it; names the measure and how thinking is marked.
     prompt : TokenizedPrompt
         Its prompt.
+    scales : mapping of (str, float) to MatchedScale
+        Multiples of directions that are scaled to an effect, by the hash of what is added and the strength.
     """
     condition = planned.condition
     depth = magnitude = None
@@ -341,6 +370,8 @@ def make_trial(
         depth = (condition.layer + 1) / subject.layers
         norm = vectors[condition.concept, condition.layer].norm
         magnitude = condition.strength * norm * addition_of(condition.arm).relative_norm
+        if (scale := scales.get((condition.vector or "", condition.strength))) is not None:
+            magnitude *= scale.factor
     thinking, text = None, answer.text
     if protocol.thinking is not None:
         whole = readable_text(subject.tokenizer, protocol, answer.tokens, text)

@@ -17,6 +17,7 @@ from gnomon.data.records import Arm, canonical_hash
 from gnomon.data.registry import Registry
 from gnomon.generation.engine.counter_rng import direction_noise
 from gnomon.generation.vectors.concept_vectors import ConceptVector, random_direction
+from gnomon.generation.vectors.vector_spec import NORM
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class SteeringAddition:
     relative_norm: float = 1.0
     of_another: bool = False
 
-    def added_recipe(self, vector: str, other: str | None = None) -> dict[str, object] | None:
+    def added_recipe(self, vector: str, other: str | None = None, match: str | None = None) -> dict[str, object] | None:
         """Recipe of what is added; None where that is the concept's vector itself.
 
         Parameters
@@ -51,15 +52,18 @@ class SteeringAddition:
             Hash of the concept's vector.
         other : str, optional
             Hash of the other concept's vector, where `of_another`.
+        match : str, optional
+            What is equal to the concept's vector, where that is not the norm.
         """
+        scaled = {"match": match} if match else {}
         if not self.of_another:
-            return None if self.recipe is None else dict(self.recipe(vector))
+            return None if self.recipe is None else {**self.recipe(vector), **scaled}
         if other is None:
             raise ValueError("an addition of another concept's vector needs that vector's hash")
         made = {"method": "vector as it is", "of": other} if self.recipe is None else self.recipe(other)
-        return {**made, "norm_of": vector}
+        return {**made, "norm_of": vector, **scaled}
 
-    def vector_hash(self, vector: str, other: str | None = None) -> str:
+    def vector_hash(self, vector: str, other: str | None = None, match: str | None = None) -> str:
         """Hash of what is added.
 
         Parameters
@@ -68,8 +72,10 @@ class SteeringAddition:
             Hash of the concept's vector.
         other : str, optional
             Hash of the other concept's vector, where `of_another`.
+        match : str, optional
+            What is equal to the concept's vector, where that is not the norm.
         """
-        recipe = self.added_recipe(vector, other)
+        recipe = self.added_recipe(vector, other, match)
         return vector if recipe is None else canonical_hash(recipe)
 
 
@@ -99,7 +105,19 @@ def addition_of(arm: Arm) -> SteeringAddition:
     return ADDITIONS.find(ARMS[arm].addition)
 
 
-def vector_hash(arm: Arm, vector: str, other: str | None = None) -> str:
+def recipe_match(arm: Arm, match: str) -> str | None:
+    """What recipes of an arm's additions say of the match: nothing where norms are equal, or the arm is not scaled.
+
+    Parameters
+    ----------
+    arm : Arm
+    match : str
+        That of the design.
+    """
+    return match if match != NORM and ARMS[arm].is_matched else None
+
+
+def vector_hash(arm: Arm, vector: str, other: str | None = None, match: str = NORM) -> str:
     """Hash of what an arm adds.
 
     Parameters
@@ -109,8 +127,10 @@ def vector_hash(arm: Arm, vector: str, other: str | None = None) -> str:
         Hash of the concept's vector.
     other : str, optional
         Hash of the other concept's vector, for an arm that adds that of another.
+    match : str
+        What the design makes equal.
     """
-    return addition_of(arm).vector_hash(vector, other)
+    return addition_of(arm).vector_hash(vector, other, recipe_match(arm, match))
 
 
 def takes_another(arm: Arm) -> bool:
@@ -149,7 +169,12 @@ def other_concepts(concept: str, concepts: Sequence[str]) -> tuple[str, ...]:
 
 
 def added_hashes(
-    arm: Arm, concept: str, layer: int, concepts: Sequence[str], hashes: Mapping[tuple[str, int], str]
+    arm: Arm,
+    concept: str,
+    layer: int,
+    concepts: Sequence[str],
+    hashes: Mapping[tuple[str, int], str],
+    match: str = NORM,
 ) -> tuple[str, ...]:
     """Hashes of all that an arm adds in a condition: one, or one for each other concept.
 
@@ -165,6 +190,8 @@ def added_hashes(
         All concepts of the study.
     hashes : mapping of (str, int) to str
         Hashes of the concept vectors, by concept and layer.
+    match : str
+        What the design makes equal.
 
     Returns
     -------
@@ -173,14 +200,19 @@ def added_hashes(
     """
     own = hashes[concept, layer]
     if not takes_another(arm):
-        return (vector_hash(arm, own),)
-    return tuple(vector_hash(arm, own, hashes[other, layer]) for other in other_concepts(concept, concepts))
+        return (vector_hash(arm, own, None, match),)
+    return tuple(vector_hash(arm, own, hashes[other, layer], match) for other in other_concepts(concept, concepts))
 
 
 def steering_direction(
-    arm: Arm, place: tuple[str, int], added: str | None, seed: int, vectors: Mapping[tuple[str, int], ConceptVector]
+    arm: Arm,
+    place: tuple[str, int],
+    added: str | None,
+    seed: int,
+    vectors: Mapping[tuple[str, int], ConceptVector],
+    match: str = NORM,
 ) -> Tensor:
-    """What a trial adds at strength 1, shape (width,).
+    """What a trial adds at strength 1 where norms are equal, shape (width,).
 
     Parameters
     ----------
@@ -194,6 +226,8 @@ def steering_direction(
         Seed of the trial.
     vectors : mapping of (str, int) to ConceptVector
         Concept vectors, by concept and layer.
+    match : str
+        What the design makes equal; part of the hash of what is added.
 
     Raises
     ------
@@ -205,7 +239,7 @@ def steering_direction(
         return addition.direction(own, seed)
     others = {concept: vector for (concept, layer), vector in vectors.items() if layer == place[1]}
     for concept, other in others.items():
-        if concept != place[0] and addition.vector_hash(own.hash, other.hash) == added:
+        if concept != place[0] and addition.vector_hash(own.hash, other.hash, recipe_match(arm, match)) == added:
             tensor = other.tensor * (own.norm / max(other.norm, 1e-12))
             return addition.direction(replace(other, tensor=tensor, norm=own.norm), seed)
     raise InputError(

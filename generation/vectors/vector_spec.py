@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MEAN, CONTRAST, PCA, FILE = "mean", "contrast", "pca", "file"
 RAW, UNIT, MATCHED = "raw", "unit", "matched"
+NORM, KL, ENTROPY = "norm", "kl", "entropy"
 METHODS = {
     MEAN: "mean subtraction at the last prompt token",
     CONTRAST: "contrastive pairs at the last prompt token",
@@ -26,13 +27,16 @@ SCALES = {RAW: "raw", UNIT: "unit", MATCHED: "matched to the residual stream"}
 class VectorMethod:
     """How a study's vectors are made: `method` mean, contrast, pca or file; `scale` raw, unit or matched.
 
-    `left_out` are words, and their plurals, that the baseline does without; `source` are the directions of a file.
+    `match` says what is equal between a concept's vector and the directions of control arms: `norm`, or the effect on
+    the next token, `kl` or `entropy`. `left_out` are words, and their plurals, that the baseline does without; `source`
+    are the directions of a file.
     """
 
     method: str = MEAN
     scale: str = RAW
     left_out: tuple[str, ...] = ()
     source: VectorSource | None = None
+    match: str = NORM
 
     @property
     def baseline_words(self) -> tuple[str, ...]:
@@ -47,7 +51,9 @@ class VectorMethod:
         return METHODS[self.method] + (", concepts left out of the baseline" if shorter else "")
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for an unknown method or scale, or a file that is missing where its method is chosen."""
+        """Raise `InputError` for an unknown method, scale or match, or a file that is missing where it is chosen."""
+        if self.match not in (NORM, KL, ENTROPY):
+            raise InputError(f"vectors: match '{self.match}' is not known: choose from {NORM}, {KL}, {ENTROPY}")
         if (self.method == FILE) != (self.source is not None):
             raise InputError("vectors: method 'file' and a file go together: name both, or neither")
         for name, value, known in (("method", self.method, METHODS), ("scale", self.scale, SCALES)):

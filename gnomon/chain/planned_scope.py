@@ -71,6 +71,7 @@ def planned_scope(
         ),
         subjects=axes,
         unresolved=unresolved,
+        match=design.vectors.match,
         sources=method.source.hashes if method and method.source else (),
     )
     return scope.to_setting()
@@ -102,7 +103,7 @@ def vector_method(file: StudyFile, design: DesignSpec, folder: Path) -> VectorMe
         path = resolve_study_path(folder, vectors.file, "vectors")
         source = read_vector_file(path, concepts, vectors.rows, vectors.tensor)
     left_out = concepts if vectors.baseline == "without_concepts" else ()
-    return VectorMethod(vectors.method, design.vector_scale, left_out, source)
+    return VectorMethod(vectors.method, design.vector_scale, left_out, source, vectors.match)
 
 
 def known_axes(

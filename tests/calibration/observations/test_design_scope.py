@@ -21,7 +21,7 @@ from gnomon.data.storage.design_scope import SCOPE, DesignScope, count_outside, 
 from gnomon.data.storage.pending_verdicts import count_missing
 from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.sweeps.trial_factory import all_protocols, plan_trials
-from gnomon.generation.vectors.additions import addition_of
+from gnomon.generation.vectors.additions import addition_of, recipe_match
 from gnomon.generation.vectors.vector_methods import recipe_hash, recipe_of
 from gnomon.stats.cells.aggregation import judged_cells, pattern_cells
 from gnomon.stats.narrative.next_steps import list_notices
@@ -77,9 +77,10 @@ def generate(store, file, folder, subject=None, place=0):
                 recipe = recipe_of("r", concept, layer, design.vectors)
                 for other in others if addition.of_another else [None]:
                     named = {ADDED_CONCEPT: others[other]} if other else {}
-                    content = {**(addition.added_recipe(base, other) or recipe), **named}
+                    match = recipe_match(arm, design.vectors.match)
+                    content = {**(addition.added_recipe(base, other, match) or recipe), **named}
                     about = {"subject": subject.name, "concept": concept, "layer": layer, "norm": 1.0}
-                    store.add_vector(addition.vector_hash(base, other), content=content, **about)
+                    store.add_vector(addition.vector_hash(base, other, match), content=content, **about)
     made = [
         Trial(one.id, one.condition, one.replicate, one.trial_seed, "Nothing.", "stop", 1, depth_of(one, subject))
         for one in planned
@@ -121,6 +122,7 @@ CHANGES = {
     "seed": {"seed": 2},
     "scale": {"vectors": {"scale": "unit"}},
     "method": {"vectors": {"method": "contrast"}},
+    "match": {"vectors": {"match": "kl"}},
     "concept": {"concepts": ["ocean", "fear"]},
     "strength": {"strengths": [1.0]},
     "layer": {"layers": [1]},
