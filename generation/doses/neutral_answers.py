@@ -12,21 +12,11 @@ from gnomon.data.records import Span, canonical_hash, trial_seed
 from gnomon.generation.doses.dose_search import DoseSearch, search_doses
 from gnomon.generation.engine.base import ENGINES, TORCH, EngineSubject, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
+from gnomon.generation.prompts.neutral_questions import NEUTRAL_QUESTIONS
 from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
 from gnomon.generation.prompts.tokenization import make_prompt
 from gnomon.generation.vectors.concept_vectors import ConceptVector
 
-NEUTRAL_QUESTIONS = (
-    "How is bread made?",
-    "What happens in a library on an ordinary day?",
-    "Describe a walk through a small town.",
-    "What should somebody know who starts a new job?",
-    "How does a bicycle stay upright?",
-    "Tell me how to look after a garden in spring.",
-    "Why do people keep old letters?",
-    "What is a good way to learn a language?",
-)
-"""Questions that are about no concept of a study. Their wording is part of what a search says of itself."""
 TOKENS = 40
 ANSWERS = 48
 """Answers at each strength: pairs of a concept and a question."""

@@ -16,7 +16,6 @@ from gnomon.data.arms.measures import MEASURES
 from gnomon.data.errors import InputError
 from gnomon.data.readings import ANSWER
 from gnomon.data.records import REPORT, Arm, Span, Trial
-from gnomon.generation.doses.effect_matching import MatchedScale, match_scales
 from gnomon.generation.engine.base import (
     ENGINES,
     TORCH,
@@ -45,6 +44,7 @@ from gnomon.generation.vectors.concept_vectors import (
     check_layers,
     pairwise_cosines,
 )
+from gnomon.generation.vectors.effect_matching import MatchedScale, match_scales
 from gnomon.generation.vectors.vector_methods import recipe_hash
 from gnomon.generation.vectors.vector_spec import NORM
 

@@ -153,7 +153,8 @@ def _search_subject(
 
 def _search_identity(design: DesignSpec, subject: Any, answers: int) -> dict[str, Any]:
     """What a stored search must agree with, so that it need not be made again."""
-    from gnomon.generation.doses.neutral_answers import NEUTRAL_QUESTIONS, TOKENS
+    from gnomon.generation.doses.neutral_answers import TOKENS
+    from gnomon.generation.prompts.neutral_questions import NEUTRAL_QUESTIONS
 
     return {
         "subject": subject.name,

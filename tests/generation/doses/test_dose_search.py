@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gnomon.generation.doses.dose_search import CLOSE, SHARES, dose_of_share, search_doses
-from gnomon.generation.doses.neutral_answers import NEUTRAL_QUESTIONS, neutral_pairs
+from gnomon.generation.doses.neutral_answers import neutral_pairs
+from gnomon.generation.prompts.neutral_questions import NEUTRAL_QUESTIONS
 
 
 class Curve:

@@ -13,20 +13,20 @@ from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, Subject
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
-from gnomon.generation.doses import effect_matching
-from gnomon.generation.doses.effect_matching import (
+from gnomon.generation.subjects.loading import LoadedSubject
+from gnomon.generation.sweeps.runner import LocalWorker, load_protocol, run_sweep
+from gnomon.generation.sweeps.trial_design import SweepDesign
+from gnomon.generation.sweeps.trial_factory import TrialFactory, plan_trials
+from gnomon.generation.vectors import effect_matching
+from gnomon.generation.vectors.additions import vector_hash
+from gnomon.generation.vectors.concept_vectors import concept_vectors
+from gnomon.generation.vectors.effect_matching import (
     GREATEST,
     QUESTIONS,
     NextTokenEffect,
     match_scales,
     matching_factor,
 )
-from gnomon.generation.subjects.loading import LoadedSubject
-from gnomon.generation.sweeps.runner import LocalWorker, load_protocol, run_sweep
-from gnomon.generation.sweeps.trial_design import SweepDesign
-from gnomon.generation.sweeps.trial_factory import TrialFactory, plan_trials
-from gnomon.generation.vectors.additions import vector_hash
-from gnomon.generation.vectors.concept_vectors import concept_vectors
 from gnomon.generation.vectors.vector_spec import VectorMethod
 
 ARMS = tuple(Arm(name) for name in ("injection", "random", "shuffled", "swapped", "negated"))

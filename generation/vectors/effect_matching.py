@@ -18,8 +18,8 @@ from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
 from gnomon.data.files import cache_folder, write_atomically
 from gnomon.data.records import Arm, canonical_hash, trial_seed
-from gnomon.generation.doses.neutral_answers import NEUTRAL_QUESTIONS
 from gnomon.generation.engine.injection import VectorAddition, injection_hooks
+from gnomon.generation.prompts.neutral_questions import NEUTRAL_QUESTIONS
 from gnomon.generation.prompts.protocol import ProtocolMessage
 from gnomon.generation.prompts.tokenization import encode_text, render_messages
 from gnomon.generation.vectors.additions import added_hashes, steering_direction
