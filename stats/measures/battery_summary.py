@@ -113,7 +113,8 @@ def _signal_of(trials: pd.DataFrame, subject: str) -> list[MeasuredEstimate]:
 
 
 def _bits_of(trials: pd.DataFrame, subject: str) -> list[BitsEstimate]:
-    names_concept = (trials["expected"] == trials["concept"]) & trials["picked"].notna()
+    concepts = trials["concept"].dropna().unique()
+    names_concept = (trials["expected"] == trials["concept"]) & trials["picked"].isin(concepts)
     tasks = trials["task"][(trials["subject"] == subject) & (trials["arm"] == INJECTION) & names_concept].unique()
     found = [
         identification_bits(trials, subject, cell, task=task)

@@ -156,7 +156,7 @@ class CrossedMeans:
         item_part = max(0.0, float(parts.sum()))
         if target == LIKE:
             used = self.concept_counts[(weights != 0) & (self.concept_counts > 0)]
-            spread = float(weights @ self.between @ weights)
+            spread = max(0.0, float(weights @ self.between @ weights))
             concept_freedom = float(used.min() - 1) if len(used) else 1.0
             parts, freedom = np.append(parts, spread), np.append(freedom, concept_freedom)
             variance = spread + item_part

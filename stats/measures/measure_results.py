@@ -67,6 +67,8 @@ class YesDiagnosis(ResultPart):
     flattening: MeasuredEstimate
     """Half of how much more questions with the answer no rise than those with the answer yes: above 0 where answers
     become less certain (entropy rises)."""
+    certain: MeasuredEstimate
+    """Shift of matched questions whose right answer is yes."""
     beyond: MeasuredEstimate | None = None
     """Detection less the shift that bias and flattening predict at the baseline of the question itself."""
 

@@ -174,11 +174,12 @@ def yes_diagnosis(frame: pd.DataFrame, subject: str, cell: Cell | None = None) -
         )
         for name, weight in both.items()
     )
-    if bias is None or flattening is None:
+    certain = yes_shift(frame, subject, cell, task=UNRELATED_YES)
+    if bias is None or flattening is None or certain is None:
         return None
     asked = difference_terms(NOTICE, controls[NOTICE], cell) if controls[NOTICE] else ()
     beyond = _beyond_flattening(frame, subject, (*asked, *falls, *rises)) if asked else None
-    return YesDiagnosis(bias=bias, flattening=flattening, beyond=beyond)
+    return YesDiagnosis(bias=bias, flattening=flattening, certain=certain, beyond=beyond)
 
 
 def yes_corrections(frame: pd.DataFrame, subject: str, scale: Scale = LOGIT) -> list[YesCorrection]:

@@ -1,0 +1,159 @@
+"""Charts of the battery: pure functions from a summary to Altair charts, without a theme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
+from gnomon.data.arms import ARMS
+from gnomon.stats.charts.estimate_charts import chart_title, percent_axis, tooltip_fields
+from gnomon.stats.measures.measure_results import BatterySummary, MeasuredEstimate
+from gnomon.stats.measures.measured_trials_frame import LOGIT
+
+WIDTH, ROW_HEIGHT, PANEL_HEIGHT = 460, 34, 240
+ARM_COLOURS = {"injection": BLUE, "control": GREY, "sham": SKY, "random": ORANGE, "shuffled": YELLOW, "swapped": PURPLE}
+"""Colours of arms; further arms are green."""
+SHIFTS = {"the question": BLUE, "answer is no": VERMILION, "answer is yes": ORANGE, "yes-corrected": GREEN}
+"""Series of the shift chart with their colours."""
+
+
+def battery_chart(summary: BatterySummary, subject: str) -> Any:
+    """Rates of one model by task and arm with 95 % intervals, and a tick where guessing would be.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    rows = battery_rows(summary, subject)
+    arms = [arm for arm in dict.fromkeys([*ARM_COLOURS, *rows["arm"]]) if arm in set(rows["arm"])]
+    labels = [ARMS[arm].label if arm in ARMS else arm for arm in arms]
+    colours = alt.Scale(domain=labels, range=[ARM_COLOURS.get(arm, GREEN) for arm in arms])
+    tasks = list(dict.fromkeys(rows["task"]))
+    place = alt.Y("task:N", sort=tasks, title=None, axis=alt.Axis(grid=True))
+    beside = alt.YOffset("label:N", sort=labels)
+    share = alt.X("mean:Q", title="Rate", axis=percent_axis(6), scale=alt.Scale(domain=[0, 1]))
+    base = alt.Chart(rows).encode(
+        y=place,
+        yOffset=beside,
+        color=alt.Color("label:N", sort=labels, scale=colours, legend=alt.Legend(title="Arm")),
+        tooltip=tooltip_fields(("task", "Task"), ("label", "Arm")),
+    )
+    chance = (
+        alt.Chart(rows.dropna(subset=["chance"]).drop_duplicates("task"))
+        .mark_tick(color=GREY, thickness=2, size=ROW_HEIGHT - 8)
+        .encode(y=place, x="chance:Q", tooltip=[alt.Tooltip("chance:Q", title="Chance", format=".1%")])
+    )
+    layers = [
+        chance,
+        base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low95:Q"), x2="high95:Q"),
+        base.mark_point(filled=True, size=55, opacity=1).encode(x=share),
+    ]
+    under = ["Points: rate, or mean probability where logits were read, with 95 % intervals. Grey ticks: guessing."]
+    title = chart_title(f"Tasks of the battery: {subject}", under)
+    return alt.layer(*layers).properties(width=WIDTH, height=alt.Step(ROW_HEIGHT), title=title)
+
+
+def battery_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
+    """One row a task and arm: task, arm, label, mean, low95, high95, chance.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    rows = [
+        {
+            "task": task.task,
+            "arm": rate.arm,
+            "label": ARMS[rate.arm].label if rate.arm in ARMS else rate.arm,
+            "chance": task.chance,
+            **_limits(rate),
+        }
+        for task in summary.tasks
+        if task.subject == subject
+        for rate in task.rates
+    ]
+    return pd.DataFrame(rows, columns=["task", "arm", "label", "mean", "low95", "high95", "chance"])
+
+
+def yes_shift_chart(summary: BatterySummary, subject: str) -> Any:
+    """Shifts of yes by strength, one panel a layer: the question, unrelated questions of both kinds, and what is left.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    rows = yes_shift_rows(summary, subject)
+    names = list(SHIFTS)
+    strengths = sorted(rows["strength"].unique())
+    base = alt.Chart(rows).encode(
+        x=alt.X("strength:O", title="Strength", sort=strengths, axis=alt.Axis(format="~g", grid=False, labelAngle=0)),
+        xOffset=alt.XOffset("series:N", sort=names),
+        color=alt.Color(
+            "series:N",
+            sort=names,
+            scale=alt.Scale(domain=names, range=list(SHIFTS.values())),
+            legend=alt.Legend(title="Shift of log-odds of yes"),
+        ),
+        tooltip=[
+            alt.Tooltip("series:N", title="Shift"),
+            *(
+                alt.Tooltip(f"{name}:Q", title=title, format="+.2f")
+                for name, title in (("mean", "Mean"), ("low95", "95 % from"), ("high95", "to"))
+            ),
+        ],
+    )
+    zero = alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.datum(0))
+    shift = alt.Y("mean:Q", title="Shift, nats of log-odds")
+    layers = [
+        zero,
+        base.mark_line(strokeWidth=1.5, opacity=0.6).encode(y=shift),
+        base.mark_rule(strokeWidth=1.5).encode(y="low95:Q", y2="high95:Q"),
+        base.mark_point(filled=True, size=60, opacity=1).encode(y=shift),
+    ]
+    under = [
+        "Injection less control, with 95 % intervals. A bias to yes raises all three questions alike,",
+        "a loss of certainty raises one kind of unrelated questions and lowers the other; detection is what is left.",
+    ]
+    title = chart_title(f"What the vector does to yes: {subject}", under)
+    layered = alt.layer(*layers).properties(width=260, height=PANEL_HEIGHT)
+    return layered.facet(facet=alt.Facet("layer:N", title="Layer"), columns=2, title=title)
+
+
+def yes_shift_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
+    """One row a cell and series of `SHIFTS`, in log-odds: series, layer, strength, mean, low95, high95.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    rows = [
+        {"series": series, **estimate.by, **_limits(estimate)}
+        for series, estimate in _shift_series(summary)
+        if estimate.subject == subject and estimate.by and estimate.scale == LOGIT
+    ]
+    return pd.DataFrame(rows, columns=["series", "layer", "strength", "mean", "low95", "high95"])
+
+
+def _shift_series(summary: BatterySummary) -> Iterator[tuple[str, MeasuredEstimate]]:
+    question, no, yes, left = SHIFTS
+    for each in summary.yes_corrections:
+        yield from ((question, each.notice), (no, each.unrelated), (left, each.corrected))
+    for found in summary.diagnoses:
+        yield yes, found.certain
+
+
+def _limits(estimate: MeasuredEstimate) -> dict[str, float | None]:
+    found = estimate.headline
+    return {
+        "mean": estimate.value,
+        "low95": found.low if found else None,
+        "high95": found.high if found else None,
+    }
