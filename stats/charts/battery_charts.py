@@ -14,7 +14,7 @@ from gnomon.stats.charts.estimate_charts import chart_title, percent_axis, toolt
 from gnomon.stats.measures.measure_results import BatterySummary, MeasuredEstimate
 from gnomon.stats.measures.measured_trials_frame import LOGIT
 
-WIDTH, ROW_HEIGHT, PANEL_HEIGHT = 460, 34, 240
+WIDTH, ROW_HEIGHT, PANEL_HEIGHT = 460, 38, 240
 ARM_COLOURS = {"injection": BLUE, "control": GREY, "sham": SKY, "random": ORANGE, "shuffled": YELLOW, "swapped": PURPLE}
 """Colours of arms; further arms are green."""
 SHIFTS = {"the question": BLUE, "answer is no": VERMILION, "answer is yes": ORANGE, "yes-corrected": GREEN}
@@ -45,7 +45,7 @@ def battery_chart(summary: BatterySummary, subject: str) -> Any:
     )
     chance = (
         alt.Chart(rows.dropna(subset=["chance"]).drop_duplicates("task"))
-        .mark_tick(color=GREY, thickness=2, size=ROW_HEIGHT - 8)
+        .mark_tick(color=GREY, thickness=2, size=ROW_HEIGHT - 6)
         .encode(y=place, x="chance:Q", tooltip=[alt.Tooltip("chance:Q", title="Chance", format=".1%")])
     )
     layers = [
@@ -55,7 +55,7 @@ def battery_chart(summary: BatterySummary, subject: str) -> Any:
     ]
     under = ["Points: rate, or mean probability where logits were read, with 95 % intervals. Grey ticks: guessing."]
     title = chart_title(f"Tasks of the battery: {subject}", under)
-    return alt.layer(*layers).properties(width=WIDTH, height=alt.Step(ROW_HEIGHT), title=title)
+    return alt.layer(*layers).properties(width=WIDTH, height=ROW_HEIGHT * len(tasks), title=title)
 
 
 def battery_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
