@@ -52,7 +52,7 @@ ROWS = [
 
 def reference_logits(model: Any, request: TrialRequest, upto: int) -> torch.Tensor:
     """Logits of plain `transformers` after `upto` positions, with an independent hook for each addition."""
-    blocks = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == LAYERS)
+    blocks = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) in (LAYERS, 30))
     handles = []
     for addition in request.additions:
 
@@ -152,6 +152,22 @@ def test_a_float64_model_is_read_in_float64() -> None:
     double = VectorAddition(1, row.additions[0].delta.double(), 3)
     shares = torch.log_softmax(reference_logits(model, replace(row, additions=(double,)), len(LONG)), dim=0)
     assert answer.readings[ANSWER].log_probabilities["no"] == pytest.approx(shares[40].item(), abs=1e-12)
+
+
+@pytest.mark.model
+def test_the_embedded_subject_is_read_as_transformers_reads_it(smollm: LoadedSubject, ocean: torch.Tensor) -> None:
+    text = smollm.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Is there a thought? Yes or no?"}], tokenize=False, add_generation_prompt=True
+    )
+    prompt = tuple(smollm.tokenizer(text, add_special_tokens=False)["input_ids"])
+    row = read(prompt, VectorAddition(24, ocean, 3, 9), readings=(ReadingRequest(ANSWER, {"a": (20, 30), "b": (40,)}),))
+    rows = [row, replace(row, additions=()), replace(row, additions=(VectorAddition(24, 2 * ocean, len(prompt) - 1),))]
+    answers = TorchEngine(smollm, 4).generate_all(rows)
+    for request, answer in zip(rows, answers, strict=True):
+        shares = torch.log_softmax(reference_logits(smollm.model, request, len(prompt)).double(), dim=0)
+        found = answer.readings[ANSWER]
+        assert found.log_probabilities["b"] == pytest.approx(shares[40].item(), abs=2e-5)
+        assert found.entropy == pytest.approx(-(shares.exp() * shares).sum().item(), abs=2e-5)
 
 
 @pytest.mark.parametrize(

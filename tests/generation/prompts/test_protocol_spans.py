@@ -123,6 +123,9 @@ def test_a_turn_that_the_template_rewrites_is_refused_and_a_span_that_is_not_the
     louder = TEMPLATE.replace("m.content", "m.content | upper")
     with pytest.raises(InputError, match=r"\[spans.s\]: the chat template changes turn 1: give 'text' instead"):
         make_prompt(byte_tokenizer(louder), protocol(NamedSpan("s", turn=1)))
+    shorter = TEMPLATE.replace("m.content", "m.content.split('sea')[-1]")
+    with pytest.raises(InputError, match=r"\[spans.s\]: the chat template changes turn 0: give 'text' instead"):
+        make_prompt(byte_tokenizer(shorter), protocol(NamedSpan("s", turn=0)))
     for wrong in (replace(protocol(), span=Span("s")), protocol(also=(AlsoSteered(Span("s")),))):
         with pytest.raises(
             InputError, match="span 's': the protocol has none of this name: choose from all, generation"
