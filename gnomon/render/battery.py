@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WITH_INTERVAL = ("injection", "control", "sham")
-"""Arms that the table shows with an interval."""
+"""Arms that the table shows with an interval; on a narrow terminal the first alone."""
+WIDE, UNBOUNDED = 150, 240
+"""Characters of a terminal from which on every column is shown, and of what is no terminal."""
 VERDICTS: Mapping[str, str] = {
     "detection": "the question rises by more than the yes-shift",
     "nothing_left": "nothing is left after the yes-shift",
@@ -34,22 +36,26 @@ def print_battery(document: BatteryDocument) -> None:
     from gnomon.render.text_console import TextConsole
 
     console = TextConsole()
+    if not console.is_terminal:
+        console = TextConsole(width=UNBOUNDED)
     made = ", ".join(f"{done.subject} {done.planned:,}" for done in document.generated)
     console.print(f"{document.study}: battery of {document.items} items, trials: {made}", soft_wrap=True)
     for subject in document.summary.subjects:
-        console.print(battery_table(document, subject))
+        console.print(battery_table(document, subject, is_wide=console.width >= WIDE))
         for line in yes_shift_lines(document, subject):
             console.print(line, soft_wrap=True)
     console.print(NOTE, style="dim", soft_wrap=True)
 
 
-def battery_table(document: BatteryDocument, subject: str) -> Table:
+def battery_table(document: BatteryDocument, subject: str, *, is_wide: bool = True) -> Table:
     """One row a task: what is counted, chance, rate by arm, and injection less control.
 
     Parameters
     ----------
     document : BatteryDocument
     subject : str
+    is_wide : bool
+        Whether there is room for what is counted, and for intervals of control and sham.
     """
     from rich.table import Table
 
@@ -58,17 +64,19 @@ def battery_table(document: BatteryDocument, subject: str) -> Table:
     rows = {row.task: row for row in document.summary.tasks if row.subject == subject}
     arms = [arm for arm in ARMS if any(rate.arm == arm for row in rows.values() for rate in row.rates)]
     shown = Table(title=bold_text(subject), box=None, title_justify="left", title_style="", pad_edge=False)
-    for name in ("task", "counted"):
-        shown.add_column(name, no_wrap=True)
-    for name in ("chance", *(ARMS[arm].label for arm in arms), "injection - control"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    for name in ("task", "counted") if is_wide else ("task",):
+        shown.add_column(name, no_wrap=is_wide)
+    for name in ("chance", *arms, "injection - control"):
+        shown.add_column(name, justify="right", no_wrap=is_wide)
     for entry in document.legend:
         row = _graded_row(document, rows[entry.task]) if entry.task in rows else None
         if row is not None:
             rates = {rate.arm: rate for rate in row.rates}
-            cells = [_rate_cell(rates[arm], arm) if arm in rates else "" for arm in arms]
+            bounded = WITH_INTERVAL if is_wide else WITH_INTERVAL[:1]
+            cells = [_rate_cell(rates[arm], arm in bounded) if arm in rates else "" for arm in arms]
             chance = "" if row.chance is None else format_rate(row.chance)
-            shown.add_row(entry.task, entry.event, chance, *cells, _difference_cell(row.difference))
+            named = (entry.task, entry.event) if is_wide else (entry.task,)
+            shown.add_row(*named, chance, *cells, _difference_cell(row.difference))
     return shown
 
 
@@ -97,12 +105,12 @@ def _graded_row(document: BatteryDocument, row: TaskSummary) -> TaskSummary | No
     return row.model_copy(update={"rates": graded[:1], "chance": graded[0].reference}) if graded else None
 
 
-def _rate_cell(rate: MeasuredEstimate, arm: str) -> str:
+def _rate_cell(rate: MeasuredEstimate, has_interval: bool) -> str:
     value, bounds = format_rate(rate.value), rate.headline
-    return value if bounds is None or arm not in WITH_INTERVAL else f"{value} ({_bounds(bounds)})"
+    return f"{value} ({_bounds_text(bounds)})" if has_interval and bounds is not None else value
 
 
-def _bounds(bounds: Estimate) -> str:
+def _bounds_text(bounds: Estimate) -> str:
     return f"{100 * bounds.low:.0f} to {100 * bounds.high:.0f}"
 
 

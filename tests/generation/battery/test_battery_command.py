@@ -77,7 +77,9 @@ def test_figures_are_of_the_trials_that_were_asked_for(folder: Path) -> None:
         document = study.battery(tasks=["pick"], items=1)
     (row,) = document.summary.tasks
     assert {rate.arm: rate.n for rate in row.rates} == {"injection": 4, "random": 4, "control": 2, "sham": 2}
-    assert battery_table(document, "toy").row_count == 1
+    wide, narrow = (battery_table(document, "toy", is_wide=is_wide) for is_wide in (True, False))
+    assert wide.row_count == narrow.row_count == 1
+    assert len(wide.columns) == len(narrow.columns) + 1
     assert not list(yes_shift_lines(document, "toy"))
 
 
