@@ -356,7 +356,7 @@ def test_a_value_that_is_no_flag_is_damage_and_not_imported(store, trials, tmp_p
     again = Store.open(sqlite_url(tmp_path / "again.db"))
     parsed = parse_files("gnomon", [tmp_path / "out"], ImportOptions())
     parsed.ingest_into(again)
-    assert "an object of true and false by name" in str(parsed.report.problems[0])
+    assert "object of true and false by name" in str(parsed.report.problems[0])
     assert again.count_rows(tables.labels) == 0
     again.close()
 

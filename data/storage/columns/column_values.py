@@ -102,6 +102,7 @@ class StoredColumn(TypeDecorator[Any]):
 
     impl = String
     cache_ok = True
+    coerce_to_is_types = (type(None), bool)  # as for plain types: PostgreSQL knows no IS with a parameter
 
     def __init__(self, plain: TypeEngine[Any], rule: ValueRule, table: str, column: str) -> None:
         super().__init__()
