@@ -26,14 +26,19 @@ import pandas as pd
 from scipy.special import expit
 
 from gnomon.data.results import Estimate
+from gnomon.stats.measures.graded_detection import area_under_curve
 from gnomon.stats.measures.measure_results import MeasuredEstimate
-from gnomon.stats.measures.measured_trials_frame import checked_frame
-from gnomon.stats.measures.yes_correction import yes_corrected_detection
+from gnomon.stats.measures.measured_trials_frame import LOGIT, PROBABILITY, RATE, Scale, checked_frame
+from gnomon.stats.measures.yes_correction import yes_corrected_detection, yes_diagnosis
 
 SubjectKind = Literal["yes_bias", "detection", "neither", "flattened"]
 SUBJECTS: tuple[SubjectKind, ...] = ("yes_bias", "detection", "neither", "flattened")
 SEED = 26
 BASELINES = {"notice": -5.0, "unrelated_no": -5.0, "unrelated_yes": 5.0}
+BEYOND, AUC = "beyond", "auc"
+SCALES = (LOGIT, PROBABILITY, RATE, BEYOND, AUC)
+"""What is measured: yes-corrected detection on three scales, detection beyond flattening, the area under the curve."""
+CORRECTED_SCALES: Mapping[str, Scale] = {LOGIT: LOGIT, PROBABILITY: PROBABILITY, RATE: RATE}
 POPULATION = 20_000
 """Concepts and items of which a population's mean is made."""
 
@@ -321,13 +326,69 @@ def study_lines(
     rng = np.random.default_rng([SEED, number, SUBJECTS.index(script.kind)])
     for _ in range(design.subjects):
         frame, pushes = scripted_study(script, design, rng)
-        found = yes_corrected_detection(checked_frame(frame), "scripted", scale=scale)
+        trials = checked_frame(frame)
+        if scale == AUC:
+            yield from _area_lines(script, pushes, trials, rng)
+            continue
+        if scale == BEYOND:
+            yield from _beyond_lines(script, pushes, trials)
+            continue
+        found = yes_corrected_detection(trials, "scripted", scale=CORRECTED_SCALES[scale])
         if found is None:
             continue
         for target, truth in true_corrections(script, pushes, scale, rng).items():
             interval = found.corrected.these if target == "these" else found.corrected.like_these
             if interval is not None:
                 yield target, truth, found.corrected, interval, found.verdict
+
+
+def _beyond_lines(
+    script: ScriptedSubject, pushes: ConceptPushes, trials: pd.DataFrame
+) -> Iterator[tuple[str, float, MeasuredEstimate, Estimate, str]]:
+    """Detection beyond bias and flattening: the push on the question less that on matched questions."""
+    found = yes_diagnosis(trials, "scripted")
+    if found is None or found.beyond is None:
+        return
+    for target, interval, concepts in (
+        ("these", found.beyond.these, pushes),
+        ("like_these", found.beyond.like_these, _population(script)),
+    ):
+        if interval is not None:
+            yield target, _beyond_truth(script, concepts), found.beyond, interval, ""
+
+
+def _beyond_truth(script: ScriptedSubject, pushes: ConceptPushes) -> float:
+    shifts = {task: (pushes.pushes[task] + (pushes.kept - 1) * script.baseline(task)).mean() for task in BASELINES}
+    gap = script.baseline("unrelated_yes") - script.baseline("unrelated_no")
+    slope = (shifts["unrelated_yes"] - shifts["unrelated_no"]) / gap
+    distance = script.baseline("notice") - script.baseline("unrelated_no")
+    return float(shifts["notice"] - shifts["unrelated_no"] - slope * distance)
+
+
+def _area_lines(
+    script: ScriptedSubject, pushes: ConceptPushes, trials: pd.DataFrame, rng: np.random.Generator
+) -> Iterator[tuple[str, float, MeasuredEstimate, Estimate, str]]:
+    """The AUC of the question's log-odds, items of both arms drawn anew."""
+    found = area_under_curve(trials, "scripted")
+    if found is None:
+        return
+    for target, interval in (("these", found.these), ("like_these", found.like_these)):
+        truth = _area(script, pushes, rng) if target == "these" else _population_area(script)
+        if interval is not None:
+            yield target, truth, found, interval, ""
+
+
+@cache
+def _population_area(script: ScriptedSubject) -> float:
+    return _area(script, _population(script), np.random.default_rng(SEED))
+
+
+def _area(script: ScriptedSubject, pushes: ConceptPushes, rng: np.random.Generator) -> float:
+    size = max(20, POPULATION // len(pushes.noise))
+    items = item_effects(script, size * len(pushes.noise), rng).reshape(len(pushes.noise), size, 2)
+    steered = set_log_odds(script, "notice", pushes, items, rng).ravel()
+    plain = np.sort(set_log_odds(script, "notice", None, item_effects(script, POPULATION, rng), rng).ravel())
+    return float(np.searchsorted(plain, steered).mean() / len(plain))
 
 
 def measure_world(script: ScriptedSubject, design: BatteryDesign, scale: str, studies: int) -> dict[str, WorldRow]:
@@ -358,7 +419,8 @@ def measure_world(script: ScriptedSubject, design: BatteryDesign, scale: str, st
             "bias": round(float((value - truth).mean()), 4),
         }
         wrong = "detection" if script.detection == 0 else "nothing_left"
-        rows[target]["wrong_verdicts"] = round(float(np.mean([line[4] == wrong for line in found])), 4)
+        if found[0][4]:
+            rows[target]["wrong_verdicts"] = round(float(np.mean([line[4] == wrong for line in found])), 4)
     return rows
 
 
@@ -367,14 +429,14 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m bench.measures.measure_worlds", description=__doc__)
     options.add_argument("--studies", type=int, default=400)
     options.add_argument("--design", choices=list(DESIGNS))
-    options.add_argument("--scale", choices=["logit", "probability", "rate"])
+    options.add_argument("--scale", choices=SCALES)
     options.add_argument("--subject", choices=list(SUBJECTS))
     options.add_argument("--replicates", type=int, default=1)
     chosen = options.parse_args()
     began = time.perf_counter()
     worlds: dict[str, dict[str, WorldRow]] = {}
     for design in [chosen.design] if chosen.design else DESIGNS:
-        for scale in [chosen.scale] if chosen.scale else ["logit", "rate"]:
+        for scale in [chosen.scale] if chosen.scale else SCALES:
             for kind in [chosen.subject] if chosen.subject else SUBJECTS:
                 plan = replace(DESIGNS[design], replicates=chosen.replicates)
                 worlds[f"{design} {scale} {kind}"] = measure_world(SCRIPTS[kind], plan, scale, chosen.studies)

@@ -31,14 +31,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
 
 Target = Literal["these", "like"]
 """Concepts that an interval is about: the study's own, or those that they were drawn from."""
-THESE, LIKE = "these", "like"
+THESE: Final = "these"
+LIKE: Final = "like"
+TARGETS: tuple[Target, ...] = (THESE, LIKE)
 MIN_ITEMS = 4
 """Fewest items of a task whose variance can be estimated; with fewer the interval is about these items."""
 _WHOLE = 1 - 1e-9

@@ -35,8 +35,7 @@ from gnomon.stats.measures.contrast_limits import (
     student_quantile,
 )
 from gnomon.stats.measures.crossed_means import (
-    LIKE,
-    THESE,
+    TARGETS,
     CrossedMeans,
     Target,
     TrialGroup,
@@ -116,7 +115,7 @@ def area_under_curve(
         return None
     groups = placement_groups(steered, plain)
     means = crossed_means(groups)
-    these, like = (_auc_interval(means, target) for target in (THESE, LIKE))
+    these, like = (_auc_interval(means, target) for target in TARGETS)
     shown = these or like
     return MeasuredEstimate(
         estimand=AUC,

@@ -16,6 +16,7 @@ from gnomon.data.results import finite_estimate
 from gnomon.stats.measures.contrast_limits import ContrastInterval, RateScale, mean_contrast, rate_contrast
 from gnomon.stats.measures.crossed_means import (
     LIKE,
+    TARGETS,
     THESE,
     CrossedMeans,
     Target,
@@ -113,7 +114,7 @@ def contrast_of_groups(
     weights = np.array([term.weight for term in plan.terms])
     if plan.gradient is not None:
         weights = plan.gradient(means.means)
-    made = {target: _contrast_interval(means, weights, target, plan) for target in (THESE, LIKE)}
+    made = {target: _contrast_interval(means, weights, target, plan) for target in TARGETS}
     these, like = made[THESE], made[LIKE]
     shown = these or like
     value = shown.interval.value if shown else float(weights @ means.means)

@@ -7,7 +7,7 @@ Knows the columns of `gnomon.calibration.measures` and no estimator. A row may s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,9 @@ from gnomon.data.errors import InputError
 
 Scale = Literal["logit", "probability", "rate"]
 """What is averaged: log-odds of "yes", the probability of the event among the options, or the event itself (0, 1)."""
-LOGIT, PROBABILITY, RATE = "logit", "probability", "rate"
+LOGIT: Final = "logit"
+PROBABILITY: Final = "probability"
+RATE: Final = "rate"
 YES, NO = "yes", "no"
 INJECTION, CONTROL, SHAM = "injection", "control", "sham"
 NOTICE, UNRELATED_NO, UNRELATED_YES = "notice", "unrelated_no", "unrelated_yes"

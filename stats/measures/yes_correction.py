@@ -177,7 +177,8 @@ def yes_diagnosis(frame: pd.DataFrame, subject: str, cell: Cell | None = None) -
     certain = yes_shift(frame, subject, cell, task=UNRELATED_YES)
     if bias is None or flattening is None or certain is None:
         return None
-    asked = difference_terms(NOTICE, controls[NOTICE], cell) if controls[NOTICE] else ()
+    plain = controls[NOTICE]
+    asked = difference_terms(NOTICE, plain, cell) if plain is not None else ()
     beyond = _beyond_flattening(frame, subject, (*asked, *falls, *rises)) if asked else None
     return YesDiagnosis(bias=bias, flattening=flattening, certain=certain, beyond=beyond)
 

@@ -37,11 +37,46 @@ def battery_sentences(summary: BatterySummary, subject: str) -> list[str]:
     subject : str
     """
     return [
-        *(task_sentence(task) for task in summary.tasks if task.subject == subject and task.rates),
+        *task_sentences(summary, subject),
+        *yes_shift_sentences(summary, subject),
+        *bits_sentences(summary, subject),
+    ]
+
+
+def task_sentences(summary: BatterySummary, subject: str) -> list[str]:
+    """One sentence for each task of a model that has a rate.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    return [task_sentence(task) for task in summary.tasks if task.subject == subject and task.rates]
+
+
+def yes_shift_sentences(summary: BatterySummary, subject: str) -> list[str]:
+    """What is left of a model's detection after the yes-shift, and what shifts its unrelated questions.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    return [
         *(correction_sentence(each) for each in _over_design(summary.yes_corrections, subject)),
         *(diagnosis_sentence(each) for each in summary.diagnoses if _is_design(each.bias, subject)),
-        *(bits_sentence(each) for each in summary.identification if each.subject == subject and not each.by),
     ]
+
+
+def bits_sentences(summary: BatterySummary, subject: str) -> list[str]:
+    """How much a model's choices tell of the injected concept, a sentence for each task.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    return [bits_sentence(each) for each in summary.identification if each.subject == subject and not each.by]
 
 
 def task_sentence(task: TaskSummary) -> str:
