@@ -96,7 +96,8 @@ class SubjectSpec(StudyTable):
     `device` is a torch device, or `auto` to distribute the model over all; by default a GPU if there is one.
     `pickled_weights` and `trust_remote_code` allow files that can run code of the model's authors; both are off by
     default. `layers`, `depths` and `strengths` take the place of the design's for this model; layers or depths, where
-    one of the two is given, of both.
+    one of the two is given, of both. `adapter` is a folder of a PEFT adapter that is merged into the model, `ablate` a
+    file of a direction that is taken out of its residual stream, `vectors_of` another model whose vectors are added.
     """
 
     name: str = Field(min_length=1, max_length=200)
@@ -111,6 +112,9 @@ class SubjectSpec(StudyTable):
     layers: list[int] | None = Field(default=None, min_length=1)
     depths: list[Depth] | None = Field(default=None, min_length=1)
     strengths: list[PlannedStrength] | None = Field(default=None, min_length=1)
+    adapter: str | None = None
+    ablate: str | None = None
+    vectors_of: str | None = None
 
     @property
     def has_axes(self) -> bool:
@@ -357,7 +361,12 @@ class StudyFile(StudyTable):
     def _check_axes(self, design: DesignSpec) -> None:
         """Models' own axes are in the design's unit, and exclusions name models and depths that there are."""
         names = [spec.name for spec in self.subjects]
+        lenders = [spec.name for spec in self.subjects if spec.vectors_of is None]
         for spec in self.subjects:
+            if spec.vectors_of is not None and spec.vectors_of not in lenders:
+                raise ValueError(
+                    f"subject '{spec.name}': vectors_of '{spec.vectors_of}' is no model with vectors of its own"
+                )
             if spec.strengths is not None and {one.unit for one in spec.strengths} != {design.strength_unit}:
                 raise ValueError(f"subject '{spec.name}': its strengths are in another unit than the design's")
         depths = {*design.depths, *(depth for spec in self.subjects for depth in spec.depths or ())}

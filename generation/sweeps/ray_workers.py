@@ -24,6 +24,7 @@ from gnomon.generation.model_folders import CACHE
 from gnomon.generation.prompts.protocol import Protocol
 from gnomon.generation.subjects.environment import describe_environment
 from gnomon.generation.subjects.loading import EMBEDDED
+from gnomon.generation.sweeps.model_variants import load_variant
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
 CORES, PART, PARTS_EACH, TRIES = 8, 128, 4, 3
@@ -70,7 +71,7 @@ class RayWorker:
         import torch
 
         torch.set_num_threads(cores)
-        self._subject = ENGINES.find(engine).load_engine_subject(name, model, **options)
+        self._subject = load_variant(ENGINES.find(engine), name, model, **options)
         self._rows, self._engine = rows, engine
 
     def subject_info(self) -> SubjectInfo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +84,25 @@ def concept_vectors(
     """
     check_layers(subject, layers)
     wanted = [(concept, layer) for concept in concepts for layer in layers]
+    if kind.lender not in ("", subject.revision):
+        return {pair: _lent_vector(subject, *pair, kind) for pair in wanted}
     missing = [pair for pair in wanted if not _is_whole(_vector_path(subject, *pair, kind))]
     if missing:
         for vector in _make_vectors(subject, missing, kind):
             _save_vector(subject, vector, kind)
     return {pair: load_vector(subject, *pair, kind) for pair in wanted}
+
+
+def _lent_vector(subject: LoadedSubject, concept: str, layer: int, kind: VectorMethod) -> ConceptVector:
+    """Another model's vector from the cache folder, under a recipe that says to whom it is lent."""
+    lender, own = replace(subject, revision=kind.lender, files=""), replace(kind, lender="")
+    if not _vector_path(lender, concept, layer, own).is_file():
+        raise InputError(
+            f"subject '{subject.name}': the model that lends it vectors has none of '{concept}' at layer {layer} in "
+            "the cache folder: run 'gnomon generate' on this machine, which makes them"
+        )
+    recipe = recipe_of(subject.revision, concept, layer, kind)
+    return replace(load_vector(lender, concept, layer, own), recipe=recipe, hash=canonical_hash(recipe))
 
 
 def check_layers(subject: Any, layers: Sequence[int]) -> None:

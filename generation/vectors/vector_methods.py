@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from pydantic import JsonValue
@@ -57,6 +58,8 @@ def recipe_of(revision: str, concept: str, layer: int, kind: VectorMethod = PLAI
     kind : VectorMethod
         Method and scale of the vector.
     """
+    if kind.lender not in ("", revision):
+        return {**recipe_of(kind.lender, concept, layer, replace(kind, lender="")), "lent_to": revision}
     if kind.source is not None:
         return {
             "subject": revision,

@@ -29,7 +29,7 @@ class VectorMethod:
 
     `match` says what is equal between a concept's vector and the directions of control arms: `norm`, or the effect on
     the next token, `kl` or `entropy`. `left_out` are words, and their plurals, that the baseline does without; `source`
-    are the directions of a file.
+    are the directions of a file; `lender` is the revision of the model whose vectors they are, if that is another.
     """
 
     method: str = MEAN
@@ -37,6 +37,7 @@ class VectorMethod:
     left_out: tuple[str, ...] = ()
     source: VectorSource | None = None
     match: str = NORM
+    lender: str = ""
 
     @property
     def baseline_words(self) -> tuple[str, ...]:

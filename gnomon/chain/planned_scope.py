@@ -77,7 +77,7 @@ def planned_scope(
     return scope.to_setting()
 
 
-def vector_method(file: StudyFile, design: DesignSpec, folder: Path) -> VectorMethod:
+def vector_method(file: StudyFile, design: DesignSpec, folder: Path, lender: str = "") -> VectorMethod:
     """How the vectors of a design are made.
 
     Parameters
@@ -88,6 +88,8 @@ def vector_method(file: StudyFile, design: DesignSpec, folder: Path) -> VectorMe
         Its design, or a part of it.
     folder : Path
         The study's folder, where a file of directions lies.
+    lender : str
+        Revision of the model whose vectors they are, if that is another than the one that is steered.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def vector_method(file: StudyFile, design: DesignSpec, folder: Path) -> VectorMe
         path = resolve_study_path(folder, vectors.file, "vectors")
         source = read_vector_file(path, concepts, vectors.rows, vectors.tensor)
     left_out = concepts if vectors.baseline == "without_concepts" else ()
-    return VectorMethod(vectors.method, design.vector_scale, left_out, source, vectors.match)
+    return VectorMethod(vectors.method, design.vector_scale, left_out, source, vectors.match, lender)
 
 
 def known_axes(

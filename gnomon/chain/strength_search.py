@@ -11,7 +11,7 @@ from sqlalchemy import select
 from gnomon.chain.planned_scope import vector_method
 from gnomon.chain.session import OpenStudy, sync_scope
 from gnomon.chain.subject_axes import DOSES_FOUND, planned_layers
-from gnomon.chain.trial_generation import GenerateOptions, requested_sweeps, trial_workers
+from gnomon.chain.trial_generation import GenerateOptions, lender_revision, requested_sweeps, trial_workers
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.records import canonical_hash, utc_timestamp
 from gnomon.data.results import ResultDocument, ResultPart
@@ -135,7 +135,7 @@ def _search_subject(
         missing = [layer for layer in layers if layer not in known]
         if missing:
             pairs = neutral_pairs(design.concepts, answers)
-            method = vector_method(study.file, design, study.folder)
+            method = vector_method(study.file, design, study.folder, lender_revision(study, spec))
             vectors = kind.engine_vectors(subject, design.concepts, missing, method)
             asked = NeutralAnswers(subject, vectors, options.batch_size, kind.name)
         for layer in missing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from sqlalchemy import select
 
 from gnomon.chain.measure_summary import MeasureSummary, summarize_measure
 from gnomon.chain.planned_scope import vector_method
@@ -23,8 +24,9 @@ from gnomon.chain.subject_axes import (
 from gnomon.data.arms import measured_arms
 from gnomon.data.errors import InputError, StudyFileError
 from gnomon.data.foreign_documents.permissions import TRUSTED_CODE, is_trusted_model, model_entry, permission_hint
-from gnomon.data.records import Subject
+from gnomon.data.records import Subject, utc_timestamp
 from gnomon.data.results import ResultPart
+from gnomon.data.storage.tables import events
 from gnomon.study_file import DesignSpec, SubjectSpec, resolve_study_path
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ class GenerateOptions:
         return ENGINES.find(TORCH if self.engine in ("here", "ray") else self.engine)
 
 
+LENT = "vectors_lent"
+"""Event: which revision of a model lends its vectors to others."""
 DEFAULT_OPTIONS = GenerateOptions()
 
 
@@ -159,6 +163,7 @@ def forecast_generation(
     kind, found = options.engine_kind(), []
     _check_designs(study, specs, design)
     for spec in specs:
+        _lend_vectors(study, spec, kind)
         subject = _load_subject(study, spec, kind)
         plan = sweep_design(study, design, spec, subject.layers)
         estimate = estimate_sweep(study.store, subject, plan, options.batch_size, kind.name)
@@ -232,6 +237,7 @@ def trial_workers(study: OpenStudy, spec: SubjectSpec, options: GenerateOptions)
         Engine and batch size.
     """
     kind = options.engine_kind()
+    _lend_vectors(study, spec, kind)
     if options.uses_ray:
         from gnomon.generation.sweeps.ray_workers import ray_cluster
 
@@ -251,16 +257,57 @@ def trial_workers(study: OpenStudy, spec: SubjectSpec, options: GenerateOptions)
     yield LocalWorker(_load_subject(study, spec, kind), options.batch_size, kind.name)
 
 
+def _lend_vectors(study: OpenStudy, spec: SubjectSpec, kind: EngineKind) -> None:
+    """Have the vectors that a model borrows in the cache folder, and keep in mind whose they are."""
+    if spec.vectors_of is None or study.file.design is None:
+        return
+    design = study.file.design
+    lender = next(one for one in study.file.subjects if one.name == spec.vectors_of)
+    subject = _load_subject(study, lender, kind)
+    layers = planned_layers(design, spec, subject.layers)
+    kind.engine_vectors(subject, study.file.concept_names(), layers, vector_method(study.file, design, study.folder))
+    lent: dict[str, JsonValue] = {"subject": lender.name, "revision": subject.revision}
+    if lender_revision(study, spec) != subject.revision:
+        with study.store.write_transaction() as connection:
+            row = {"kind": LENT, "detail": lent, "created_at": utc_timestamp()}
+            study.store.insert_rows(connection, events, [row])
+
+
+def lender_revision(study: OpenStudy, spec: SubjectSpec) -> str:
+    """Revision of the model that lends a model its vectors; empty where it has its own, or nothing was lent yet.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    spec : SubjectSpec
+        The model that is steered.
+    """
+    if spec.vectors_of is None:
+        return ""
+    query = select(events.c.detail).where(events.c.kind == LENT).order_by(events.c.id.desc())
+    with study.store.read_transaction() as connection:
+        details = list(connection.execute(query).scalars())
+    return next((str(one["revision"]) for one in details if one["subject"] == spec.vectors_of), "")
+
+
 def _load_subject(study: OpenStudy, spec: SubjectSpec, kind: EngineKind) -> Any:
     study.listener.tell(f"{spec.name}: loading")
-    return kind.load_engine_subject(spec.name, spec.model, **_known_options(study, spec, kind))
+    from gnomon.generation.sweeps.model_variants import load_variant
+
+    return load_variant(kind, spec.name, spec.model, **_known_options(study, spec, kind))
 
 
 def _known_options(study: OpenStudy, spec: SubjectSpec, kind: EngineKind) -> dict[str, Any]:
     """How a subject is loaded, with the revision of its stored trials where the loader is Gnomon's own."""
     stored = {subject.name: subject.revision for subject in study.store.load_subjects()}
     known = {"known_revision": stored[spec.name]} if spec.name in stored and kind.has_own_loader else {}
-    return load_options(spec) | known
+    changes = {
+        key: str(resolve_study_path(study.folder, given, key).absolute())
+        for key, given in (("adapter", spec.adapter), ("ablate", spec.ablate))
+        if given is not None
+    }
+    return load_options(spec) | known | changes
 
 
 def load_options(spec: SubjectSpec) -> dict[str, Any]:
@@ -331,7 +378,7 @@ def sweep_design(study: OpenStudy, design: DesignSpec, spec: SubjectSpec, layers
         replicates=design.replicates.root,
         seed=study.file.seed,
         exclude=tuple(excluded),
-        vectors=vector_method(study.file, design, study.folder),
+        vectors=vector_method(study.file, design, study.folder, lender_revision(study, spec)),
         day=study.file.day,
     )
     check_design(made)
