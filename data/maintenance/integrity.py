@@ -18,7 +18,7 @@ from gnomon.data.records import LabelKind, VerdictState
 from gnomon.data.storage import schema, tables
 from gnomon.data.storage.columns.column_values import unchecked_columns
 from gnomon.data.storage.engines import connect_engine, first_line, plain_errors, redacted_url
-from gnomon.data.storage.row_keys import KEYS, ORDER
+from gnomon.data.storage.row_keys import KEYS, ORDER, row_name
 
 BATCH = 5_000
 OUTSIDE = (
@@ -245,6 +245,30 @@ def _check_rows(connection: Connection, found: DatabaseReport) -> None:
         if wrong > TOLD:
             found.add_damage(f"{table.name}: {wrong - TOLD} more rows are wrong")
         _check_duplicates(connection, table, found)
+
+
+def find_wrong_row(engine: Engine) -> str:
+    """The first row that holds what it may not hold, by table and key, and what is wrong with it; empty if there is
+    none, or the database cannot be read.
+
+    Parameters
+    ----------
+    engine : Engine
+        The database.
+    """
+    try:
+        with engine.connect() as connection:
+            for table in ORDER:
+                for row in _all_rows(connection, table):
+                    name = row_name(table, row)
+                    try:
+                        check_row(table, row)
+                        _check_row_values(table, row)
+                    except RowError as error:
+                        return f"table {table.name}, row {name}: {error}"
+    except (DatabaseError, StoreError):
+        return ""
+    return ""
 
 
 def _check_row_values(table: Table, row: dict[str, object]) -> None:

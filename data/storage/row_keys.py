@@ -66,7 +66,8 @@ def located_error(error: WrongValueError, engine: Engine) -> WrongValueError:
     table = tables.metadata.tables[error.table]
     rule = rule_of(table.c[error.column])
     with engine.connect() as connection:
-        for row in connection.execute(select(*unchecked_columns(table))).mappings():
+        for found in connection.execute(select(*unchecked_columns(table))):
+            row: dict[str, object] = dict(found._mapping)
             value = row[error.column]
             if value is not None and not rule.is_met(value):
                 return WrongValueError(error.table, error.column, rule.describe_problem(value), row_name(table, row))

@@ -31,6 +31,7 @@ from gnomon.data.records import (
 )
 from gnomon.data.storage import tables
 from gnomon.data.storage.columns.column_values import ValueRule, plain_type, rule_of
+from gnomon.data.storage.columns.event_details import detail_problem
 from gnomon.data.storage.fact_columns import FACT_COLUMNS
 from gnomon.data.storage.row_keys import KEYS, LINKS, ORDER, columns_of, is_serial
 from gnomon.data.storage.store import CONDITION, Store, split_chunks
@@ -201,6 +202,8 @@ def check_row(table: Table, row: dict[str, object]) -> None:
         _check_identity(row)
     if table is tables.counts:
         _check_count(row)
+    if table is tables.events and (problem := detail_problem(row["kind"], row["detail"])):
+        raise RowError(f"'detail' of event '{row['kind']}' {problem}: fix the row")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class StoredColumn(TypeDecorator[Any]):
         Where it is.
     """
 
-    impl = String
+    impl: Any = String
     cache_ok = True
     coerce_to_is_types = (type(None), bool)  # as for plain types: PostgreSQL knows no IS with a parameter
 

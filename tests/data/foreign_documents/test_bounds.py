@@ -11,6 +11,7 @@ from time import monotonic
 import numpy as np
 import pyarrow as pa
 import pytest
+from openpyxl import Workbook
 from pyarrow import parquet
 
 from gnomon.data.errors import InputError
@@ -21,6 +22,7 @@ from gnomon.data.foreign_documents.toml_documents import decode_toml, read_toml_
 from gnomon.data.foreign_documents.work_limits import run_within_limits
 from gnomon.data.importers import ImportOptions, parse_files
 from gnomon.data.importers.field_parsers import ImportReport
+from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 from gnomon.data.importers.text_files import csv_rows, json_lines
 
 pytestmark = pytest.mark.attack
@@ -236,3 +238,80 @@ def test_a_json_document_on_a_terminal_has_the_same_values_without_such_characte
     shown = escape_controls(text)
     assert json.loads(shown) == json.loads(text)
     assert clean_text(shown) == shown
+
+
+ROWS_OF_FEW_BYTES = {
+    "csv": "a\n" + "1\n" * 3_000,
+    "tsv": "a\n" + "1\n" * 3_000,
+    "jsonl": "{}\n" * 3_000,
+    "json": "[" + "{}," * 3_000 + "{}]",
+}
+
+
+@pytest.fixture
+def few_rows(monkeypatch):
+    """Files may have a thousand rows, and one for each 64 bytes; imports bring as many facts."""
+    monkeypatch.setenv("GNOMON_MAX_ROWS", "1000")
+    monkeypatch.setenv("GNOMON_MAX_FACTS", "1000")
+
+
+@pytest.mark.parametrize("ending", ROWS_OF_FEW_BYTES)
+def test_a_small_file_of_very_many_rows_is_refused_in_its_first_reading(tmp_path, few_rows, ending):
+    path = tmp_path / f"rows.{ending}"
+    path.write_text(ROWS_OF_FEW_BYTES[ending], encoding="utf-8")
+    columns = tmp_path / "map.toml"
+    columns.write_text('source = "x"\n[trial]\nkey = {row_number = true}\nanswer = "a"\n', encoding="utf-8")
+    report = ImportReport()
+    with pytest.raises(InputError, match=rf"rows\.{ending}: has more than 1,000 rows .* set GNOMON_MAX_ROWS"):
+        list(table_rows(path, report, FileLayout()))
+    assert report.rows <= 1_000 + path.stat().st_size // 64
+    for options in (ImportOptions(), ImportOptions(map=columns)):
+        with pytest.raises(InputError, match="GNOMON_MAX_ROWS"):
+            parse_files("table", [path], options)
+
+
+def test_a_workbook_of_very_many_rows_is_refused(tmp_path, few_rows):
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for number in range(2_000):
+        sheet.append(["a" if not number else 1])
+    book.save(tmp_path / "rows.xlsx")
+    with pytest.raises(InputError, match=r"rows\.xlsx: has more than 1,000 rows .* set GNOMON_MAX_ROWS"):
+        list(table_rows(tmp_path / "rows.xlsx", ImportReport(), FileLayout()))
+
+
+def test_a_table_of_counts_and_a_log_of_very_many_rows_are_refused(tmp_path, few_rows):
+    counts, log = tmp_path / "counts.csv", tmp_path / "log.json"
+    counts.write_text("subject,arm,n,event\n" + "m,control,1,1\n" * 3_000, encoding="utf-8")
+    log.write_text(json.dumps({**HEADER, "samples": [{"id": 1}] * 3_000}), encoding="utf-8")
+    for format_, path in (("counts", counts), ("inspect", log)):
+        with pytest.raises(InputError, match=r"has more than 1,000 rows .* set GNOMON_MAX_ROWS"):
+            parse_files(format_, [path], ImportOptions())
+
+
+def test_rows_that_each_bring_many_facts_are_refused(tmp_path, few_rows):
+    path, columns = tmp_path / "rows.csv", tmp_path / "map.toml"
+    path.write_text("a\n" + "1\n" * 600, encoding="utf-8")
+    part = '[[verdict]]\njudge = {{value = "j{}"}}\npassed = "a"\n'
+    columns.write_text(
+        'source = "x"\n[trial]\nkey = {row_number = true}\n' + "".join(map(part.format, range(3))), encoding="utf-8"
+    )
+    with pytest.raises(
+        InputError, match=r"rows\.csv: has more than 1,000 trials, verdicts and labels .* GNOMON_MAX_FACTS"
+    ):
+        parse_files("table", [path], ImportOptions(map=columns))
+
+
+@pytest.mark.parametrize(("ending", "blank"), [("csv", ",\n"), ("jsonl", "\n")])
+def test_very_many_blank_rows_are_refused(tmp_path, monkeypatch, ending, blank):
+    monkeypatch.setenv("GNOMON_MAX_BLANK_ROWS", "100")
+    path = tmp_path / f"rows.{ending}"
+    path.write_text(("a,b\n1,2\n" if ending == "csv" else '{"a": 1}\n') + blank * 101, encoding="utf-8")
+    with pytest.raises(InputError, match=r"has more than 100 blank rows: .* GNOMON_MAX_BLANK_ROWS"):
+        list(table_rows(path, ImportReport(), FileLayout()))
+
+
+def test_a_table_of_trials_has_as_many_rows_as_its_bytes_allow(tmp_path, few_rows):
+    path = tmp_path / "rows.csv"
+    path.write_text("a\n" + ("x" * 64 + "\n") * 3_000, encoding="utf-8")
+    assert sum(1 for _ in table_rows(path, ImportReport(), FileLayout())) == 3_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,12 +13,16 @@ from typing import Any
 import pytest
 from sqlalchemy import JSON, Boolean, Float, Integer, func, select
 
+from gnomon.chain.session import opened
+from gnomon.commands.transfer import import_files
 from gnomon.data.errors import StoreError
-from gnomon.data.maintenance.integrity import examine_database
+from gnomon.data.importers import ImportOptions
+from gnomon.data.maintenance.integrity import examine_database, find_wrong_row
 from gnomon.data.readings import OptionReading
 from gnomon.data.records import Arm, CountRow, Facts, JudgeVersion, Label, Trial, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.columns.column_values import MEND, WrongValueError, plain_type, rule_of
+from gnomon.data.storage.columns.event_details import READ_AGAIN
 from gnomon.data.storage.engines import connect_engine, sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
@@ -163,3 +169,40 @@ def test_every_plain_type_has_a_rule_of_its_kind():
     for _, column in COLUMNS:
         kind = next((made for type_, made in kinds if isinstance(plain_type(column), type_)), str)
         assert (rule_of(column).kind or type(None)) is kind, column
+
+
+@pytest.mark.parametrize("kind", READ_AGAIN)
+def test_an_event_without_what_commands_read_of_it_is_named(full, tmp_path, kind):
+    copy = tmp_path / "gnomon.db"
+    copy.write_bytes(full.read_bytes())
+    (name, part), *_ = READ_AGAIN[kind].items()
+    with closing(sqlite3.connect(copy)) as connection:
+        detail = json.dumps({name: 0.5})
+        connection.execute("INSERT INTO events (kind, detail, created_at) VALUES (?, ?, '2026-01-01')", (kind, detail))
+        connection.commit()
+    engine = connect_engine(sqlite_url(copy))
+    found = find_wrong_row(engine)
+    engine.dispose()
+    assert re.fullmatch(rf"table events, row \d+: 'detail' of event '{kind}' has no {part.called} '{name}': .*", found)
+
+
+def test_a_whole_database_has_no_wrong_row(full):
+    engine = connect_engine(sqlite_url(full))
+    assert find_wrong_row(engine) == ""
+    engine.dispose()
+
+
+def test_a_command_that_meets_a_wrong_row_names_it_and_does_not_blame_gnomon(tmp_path):
+    demo = tmp_path / "study"
+    import_files("llama-introspection", [table_of_trials(tmp_path)], demo, ImportOptions(), json=False)
+    with closing(sqlite3.connect(demo / "gnomon.db")) as connection:
+        connection.execute("INSERT INTO events (kind, detail, created_at) VALUES ('judge_run', '{}', '2026-01-01')")
+        connection.commit()
+    with pytest.raises(StoreError, match=r"table events, row .* has no text 'judge'"), opened(demo) as study:
+        [run["judge"] for run in study.store.event_details("judge_run")]
+
+
+def table_of_trials(folder: Path) -> Path:
+    path = folder / "rows.csv"
+    path.write_text("intervention,response,trial,affirmative,coherent\ncontrol,No.,1,False,True\n", encoding="utf-8")
+    return path
