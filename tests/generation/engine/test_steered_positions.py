@@ -102,30 +102,23 @@ def _adder(one: VectorAddition) -> Any:
 def test_states_differ_by_the_vectors_at_their_positions_and_nowhere_else(
     exact_family: LoadedSubject, span: str
 ) -> None:
-    row = request(RANGES[span])
-    with recorded(exact_family.model, LAYER) as states:
+    """Vectors at two blocks: at the first, states differ by them alone; the last is that of a run without a cache."""
+    model, row = exact_family.model, request(RANGES[span], layers=(LAYER, LAYER + 1))
+    with recorded(model, LAYER) as states, recorded(model, LAYERS - 1) as last:
         (answer,) = TorchEngine(exact_family, 1).generate_all([row])
     read = [*PROMPT, *answer.tokens][: len(states)]
-    change = torch.stack([states[place] for place in range(len(read))]) - plain_states(exact_family.model, read, LAYER)
+    change = torch.stack([states[place] for place in range(len(read))]) - plain_states(model, read, LAYER)
     due = torch.zeros(len(read), WIDTH, dtype=torch.float64)
     for one in row.additions:
-        due[one.start : one.end] += one.delta
+        if one.layer == LAYER:
+            due[one.start : one.end] += one.delta
     torch.testing.assert_close(change, due, atol=EXACT, rtol=0)
+    expected = plain_states(model, read, LAYERS - 1, row.additions)
+    begin = row.first_computed
+    found = torch.stack([last[place] for place in range(begin, len(read))])
+    torch.testing.assert_close(found, expected[begin:], atol=EXACT, rtol=0)
     assert answer.error is None
     assert answer.touched == tuple(one.due_positions(len(read)) for one in row.additions)
-
-
-@pytest.mark.parametrize("span", RANGES)
-def test_later_blocks_see_what_a_run_without_cache_sees(exact_family: LoadedSubject, span: str) -> None:
-    """Two layers at once, so that the second addition meets states that the first has changed."""
-    row = request(RANGES[span], layers=(0, 2))
-    with recorded(exact_family.model, LAYERS - 1) as states:
-        (answer,) = TorchEngine(exact_family, 1).generate_all([row])
-    read = [*PROMPT, *answer.tokens][: len(states)]
-    begin = row.first_computed
-    found = torch.stack([states[place] for place in range(begin, len(read))])
-    expected = plain_states(exact_family.model, read, LAYERS - 1, row.additions)
-    torch.testing.assert_close(found, expected[begin:], atol=EXACT, rtol=0)
 
 
 def test_what_is_steered_and_then_removed_is_seen_in_the_cache_alone(exact_family: LoadedSubject) -> None:
