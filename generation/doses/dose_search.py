@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +43,11 @@ class DoseSearch:
     strengths : tuple of float
         All strengths that were tried, ascending.
     coherent : tuple of int
-        Answers that stayed coherent at each.
+        Coherent answers at each.
     answers : int
-        Answers that are coherent with nothing added; only these count.
+        Coherent answers with nothing added.
     asked : int
-        All answers with nothing added.
+        Answers at each strength.
     """
 
     doses: tuple[FoundDose, ...]
@@ -60,13 +60,13 @@ class DoseSearch:
 def search_doses(ask: Answers, start: float, shares: Sequence[float] = SHARES, fewest: int = FEWEST) -> DoseSearch:
     """Find the strengths at which given shares of answers stay coherent.
 
-    Estimand: for each share q, the strength at which a share q of the answers that are coherent with nothing added is
-    coherent still. The share is taken to fall, or stay, with the strength; measured shares that rise are pooled (pool
-    adjacent violators, Ayer et al. 1955), and the dose is interpolated linearly in log strength between neighbouring
-    strengths. Each question loses coherence at a strength of its own, so that the dose is a quantile of these: the
-    interval is the distribution-free one of a quantile, between the strengths at which the shares are the binomial
-    quantiles of q (Thompson 1936). It takes questions as drawn from all questions; the bisection itself ends within a
-    factor of `CLOSE`.
+    Estimand: for each share q, the strength at which the share of coherent answers is q times that with nothing added.
+    The share is taken to fall, or stay, with the strength, from that with nothing added on; measured shares that rise
+    are pooled (pool adjacent violators, Ayer et al. 1955), and the dose is interpolated linearly in log strength
+    between neighbouring strengths; nothing added counts as half of the weakest strength tried. The interval lies
+    between the strengths at which the share is a binomial quantile of the one that is sought (the distribution-free
+    interval of a quantile, Thompson 1936), widened for the error of the share with nothing added, which is taken as
+    independent. It takes questions as drawn from all questions; the bisection itself ends within a factor of `CLOSE`.
 
     Parameters
     ----------
@@ -82,36 +82,38 @@ def search_doses(ask: Answers, start: float, shares: Sequence[float] = SHARES, f
     Returns
     -------
     DoseSearch
-        Doses are None if too few answers are coherent with nothing added, or if the share was not passed within
-        `DOUBLINGS` doublings and halvings of the first strength.
+        Doses are None if too few answers are coherent with nothing added, or if more than the share stay coherent after
+        `DOUBLINGS` doublings of the first strength.
     """
     plain = np.array(ask(0.0), dtype=bool)
-    kept = int(plain.sum())
-    if kept < fewest:
-        return DoseSearch(tuple(FoundDose(share, None, None, None) for share in shares), (), (), kept, len(plain))
-    stayed: dict[float, NDArray[np.bool_]] = {}
+    if int(plain.sum()) < fewest:
+        nothing = tuple(FoundDose(share, None, None, None) for share in shares)
+        return DoseSearch(nothing, (), (), int(plain.sum()), len(plain))
+    base = float(plain.mean())
+    found: dict[float, float] = {}
 
     def share_at(strength: float) -> float:
-        if strength not in stayed:
-            stayed[strength] = np.array(ask(strength), dtype=bool)[plain]
-        return float(stayed[strength].mean())
+        if strength not in found:
+            found[strength] = float(np.mean(ask(strength)))
+        return found[strength]
 
-    _bracket_shares(share_at, start, min(shares), max(shares))
+    _bracket_shares(share_at, start, base * min(shares), base * max(shares))
     for share in shares:
-        _narrow_bracket(share_at, stayed, share)
-    strengths = sorted(stayed)
-    table = np.array([stayed[strength] for strength in strengths])
+        _narrow_bracket(share_at, found, base * share)
+    strengths = sorted(found)
+    levels = [base, *(found[strength] for strength in strengths)]
+    places = [strengths[0] / 2, *strengths]
     return DoseSearch(
-        tuple(_with_interval(strengths, table, share) for share in shares),
+        tuple(_with_interval(places, levels, share, len(plain)) for share in shares),
         tuple(strengths),
-        tuple(int(row.sum()) for row in table),
-        kept,
+        tuple(round(found[strength] * len(plain)) for strength in strengths),
+        int(plain.sum()),
         len(plain),
     )
 
 
 def _bracket_shares(share_at: Callable[[float], float], start: float, lowest: float, highest: float) -> None:
-    """Double the strength until fewer than the lowest share stay coherent, halve it until the highest does."""
+    """Double the strength until fewer than the lowest share are coherent, halve it until the highest is."""
     high = start
     for _ in range(DOUBLINGS):
         if share_at(high) < lowest:
@@ -124,25 +126,27 @@ def _bracket_shares(share_at: Callable[[float], float], start: float, lowest: fl
         low /= 2
 
 
-def _narrow_bracket(share_at: Callable[[float], float], stayed: dict[float, NDArray[np.bool_]], share: float) -> None:
+def _narrow_bracket(share_at: Callable[[float], float], found: Mapping[float, float], share: float) -> None:
     """Bisect, in log strength, between the strongest dose that keeps the share and the next that does not."""
     while True:
-        tried = sorted(stayed)
-        keeps = [strength for strength in tried if stayed[strength].mean() >= share]
+        tried = sorted(found)
+        keeps = [strength for strength in tried if found[strength] >= share]
         loses = [strength for strength in tried if keeps and strength > keeps[-1]]
         if not keeps or not loses or loses[0] <= CLOSE * keeps[-1]:
             return
         share_at(float(f"{np.sqrt(keeps[-1] * loses[0]):.4g}"))
 
 
-def _with_interval(strengths: Sequence[float], table: NDArray[np.bool_], share: float) -> FoundDose:
-    found = dose_of_share(strengths, table.mean(axis=1), share)
+def _with_interval(strengths: Sequence[float], levels: Sequence[float], share: float, number: int) -> FoundDose:
+    """The dose of a share; `levels` are shares of coherent answers, the first with nothing added, of `number`."""
+    base = -float(_pooled_means(-np.asarray(levels))[0])
+    sought = base * share
+    found = dose_of_share(strengths, levels, sought)
     if found is None:
         return FoundDose(share, None, None, None)
-    number = table.shape[1]
-    fewer, more = (float(binom.ppf(tail, number, share)) / number for tail in (0.025, 0.975))
-    low = dose_of_share(strengths, table.mean(axis=1), more)
-    high = dose_of_share(strengths, table.mean(axis=1), fewer)
+    wider = np.sqrt(1 + share**2 * base * (1 - base) / (sought * (1 - sought)))
+    tails = [sought + wider * (float(binom.ppf(tail, number, sought)) / number - sought) for tail in (0.025, 0.975)]
+    high, low = (dose_of_share(strengths, levels, tail) for tail in tails)
     return FoundDose(
         share,
         _rounded(found),

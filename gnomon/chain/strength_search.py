@@ -26,7 +26,7 @@ DEFAULT_ANSWERS = 48
 
 
 class CoherentDose(ResultPart):
-    """The strength at which a share of answers stays coherent; null where the search did not reach it.
+    """The strength at which a share of the coherent answers stays coherent; null where the search did not reach it.
 
     `low` and `high` bound its 95 % interval. `of_residual` is the strength as a share of the residual stream's norm: it
     times the mean norm of the concepts' vectors, over the mean norm of the residual stream at that layer.
@@ -40,7 +40,7 @@ class CoherentDose(ResultPart):
 
 
 class TriedStrength(ResultPart):
-    """A strength that was tried, and how many of the answers stayed coherent."""
+    """A strength that was tried, and how many of the answers were coherent."""
 
     strength: float
     coherent: int
@@ -49,8 +49,8 @@ class TriedStrength(ResultPart):
 class StrengthSearch(ResultPart):
     """What was found of one model at one layer.
 
-    `answers` of the `asked` are coherent with nothing added; shares are of these. `stored` says whether an earlier
-    search is shown. `problem` is a sentence if a dose was not found, else null.
+    `answers` of the `asked` are coherent with nothing added; shares are of that number. `stored` says whether an
+    earlier search is shown. `problem` is a sentence if a dose was not found, else null.
     """
 
     subject: str

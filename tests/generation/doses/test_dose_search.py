@@ -38,12 +38,32 @@ def test_doses_are_those_of_the_curve_from_any_beginning(scale: float) -> None:
     assert len(curve.asked) == len(set(curve.asked)) <= 40
 
 
-def test_only_answers_that_are_coherent_with_nothing_added_count() -> None:
+def test_shares_are_of_the_answers_that_are_coherent_with_nothing_added() -> None:
     limits = np.exp(np.random.default_rng(2).normal(size=400))
     half = search_doses(Curve(limits, baseline=0.5), start=1.0)
     whole = search_doses(Curve(limits[:200]), start=1.0)
-    assert half.doses == whole.doses
+    assert [dose.strength for dose in half.doses] == [dose.strength for dose in whole.doses]
     assert (half.answers, half.asked) == (200, 400)
+
+
+def test_a_subject_that_stumbles_now_and_then_by_itself_has_doses_all_the_same() -> None:
+    """Any strength changes what is sampled, so that other answers fail than with nothing added."""
+    hits = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        limits = np.exp(rng.normal(size=48))
+
+        def ask(strength: float, limits: np.ndarray = limits, rng: np.random.Generator = rng) -> list[bool]:
+            return list((limits > strength) & (rng.random(48) < 0.9))
+
+        found = search_doses(ask, start=1.0)
+        assert len(found.strengths) < 25
+        _, _, half = found.doses
+        assert half.low is not None
+        assert half.high is not None
+        hits += half.low <= 1.0 <= half.high
+        assert all(dose.strength is not None for dose in found.doses)
+    assert 0.9 <= hits / 100 <= 1.0
 
 
 def test_an_interval_covers_the_dose_of_the_population_about_as_often_as_it_says() -> None:
