@@ -175,6 +175,20 @@ def strengths(
 
 
 @app.command()
+def lens(
+    folder: Folder,
+    subject: Annotated[list[str] | None, typer.Option(help="only this model; may be repeated")] = None,
+    concept: Annotated[list[str] | None, typer.Option(help="only this concept; may be repeated")] = None,
+    json: Json = False,
+) -> None:
+    """Read each injected concept from the states of later blocks (logit lens); nothing is stored."""
+    from gnomon.chain.trial_generation import GenerateOptions
+    from gnomon.commands.dose import lens as command
+
+    _show(command.read_lens(folder, subject or [], concept or [], GenerateOptions()), json, command.print_lens)
+
+
+@app.command()
 def judge(
     folder: Folder,
     judge: Annotated[list[str] | None, typer.Option(help="only this judge; may be repeated")] = None,
