@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gnomon.data.arms.measures import MEASURES, REPORT, YES_NO
+from gnomon.data.arms.measures import MEASURES, YES_NO
 from gnomon.data.errors import InputError
-from gnomon.data.records import Arm
+from gnomon.data.records import REPORT, Arm
 from gnomon.data.registry import Registry
 
 NOTHING = "none"

@@ -28,6 +28,7 @@ def test_without_registered_facts_the_words_are_those_that_stored_verdicts_were_
     assert rubric_named("blind", 1).rubric_hash == "d588a7ce7ee6d16e1ce0b482e2691061"
     assert rubric_named("informed", 1).rubric_hash == "74087fc310610a4ef00b1a12baf8bf27"
     assert BLIND.rubric_hash == "deee23e265e1b47d0bdadb5e06ec6569"
+    assert rubric_named("informed", 2).rubric_hash == "44a6047878ccf63b9148fbdaf5ed05af"
     assert rubric_named("blind") is BLIND
 
 
