@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from gnomon.calibration.measures.measured_trials import measured_trials
+from gnomon.data.importers import ImportOptions, parse_files
+from gnomon.data.storage.store import Store
 from gnomon.stats.measures.arm_rates import arm_rate
 from gnomon.stats.measures.measured_trials_frame import checked_frame
 from gnomon.stats.measures.yes_correction import yes_shift
@@ -54,6 +58,18 @@ def test_the_yes_shift_of_unrelated_questions(folder: Path) -> None:
     assert shift.like_these is not None
     assert shift.like_these.low == pytest.approx(12.6, abs=0.2)
     assert shift.like_these.high == pytest.approx(15.9, abs=0.2)
+
+
+def test_the_same_yes_shift_comes_of_the_imported_file(folder: Path, tmp_path: Path) -> None:
+    parsed = parse_files("llama-introspection-new", [folder / "output_control_question.csv"], ImportOptions())
+    with closing(Store.open(f"sqlite:///{tmp_path}/gnomon.db")) as store:
+        parsed.ingest_into(store)
+        frame = checked_frame(measured_trials(store))
+    shift = yes_shift(frame, frame["subject"].iloc[0], (9, 8))
+    assert shift is not None
+    assert shift.like_these is not None
+    assert (shift.concepts, shift.value) == (10, pytest.approx(14.25, abs=0.01))
+    assert (shift.like_these.low, shift.like_these.high) == pytest.approx((12.6, 15.9), abs=0.2)
 
 
 def test_the_localisation_of_ten_sentences(folder: Path) -> None:
