@@ -33,6 +33,8 @@ BESIDE_THE_BORDER = {
     "data/storage/engines.py": "a cell of a database, whose rows are bounded where they are read",
     "data/bundled/__init__.py": "files that ship with Gnomon",
     "data/foreign_documents/permissions.py": "a file of our own, whose reader bounds it",
+    "generation/vectors/effect_matching.py": "a file of our own, in the cache of this user",
+    "generation/vectors/vector_files.py": "a matrix that is mapped, not read, without pickles; its size is the file's",
     "judging/runs/prompt_injection.py": "a file that ships with Gnomon",
     "judging/rubrics/reply_parser.py": "a text of a reply that has been measured",
     "judging/client/completion.py": "a reply that has been measured",
