@@ -114,6 +114,6 @@ def test_a_study_is_made_and_shown_beside_files_named_like_rooms(binaries, folde
         assert wait_for_health(port, process) == b"ok"
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_quick_demo_runs_beside_files_named_like_rooms(binaries, folder):
     run(folder, binaries / "gnomon", "demo", "study", "--quick", "--no-dashboard")
