@@ -43,6 +43,13 @@ def scaling_page() -> None:
     _draw_page(scaling.show_page)
 
 
+def battery_page() -> None:
+    """Tasks that a bias to yes cannot fake."""
+    from gnomon.dashboard.views import battery
+
+    _draw_page(battery.show_page)
+
+
 def judges_page() -> None:
     """Judges against labels."""
     from gnomon.dashboard.views import judges
@@ -84,6 +91,7 @@ def main() -> None:
     pages = {
         "study": st.Page(study_page, title="Study", icon=":material/overview:", default=True),
         "scaling": st.Page(scaling_page, title="Scaling", icon=":material/show_chart:", url_path="scaling"),
+        "battery": st.Page(battery_page, title="Battery", icon=":material/checklist:", url_path="battery"),
         "refusal": st.Page(refusal_page, title="Refusal", icon=":material/do_not_disturb_on:", url_path="refusal"),
         "judges": st.Page(judges_page, title="Judges", icon=":material/gavel:", url_path="judges"),
         "label": st.Page(label_page, title="Label", icon=":material/edit_note:", url_path="label"),

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.audit.narrative import needs_sentences
+from gnomon.calibration.measures.measured_trials import measured_trials
 from gnomon.calibration.plotting.theme import save_chart
 from gnomon.calibration.results.audit import ViewAudit
 from gnomon.calibration.results.error_rates import EvidenceLevel
@@ -30,11 +31,13 @@ from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, code_version
 from gnomon.data.study_settings import load_settings
 from gnomon.report.pdf import find_browser, html_to_pdf
-from gnomon.stats.charts import diagnostic_charts, estimate_charts
+from gnomon.stats.charts import battery_charts, diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, is_corrected, listed_estimands, main_estimand
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
-from gnomon.stats.narrative import estimate_sentences, fit_sentences
+from gnomon.stats.measures.battery_summary import summarise_battery
+from gnomon.stats.narrative import battery_sentences, estimate_sentences, fit_sentences
 from gnomon.stats.narrative import headline_table as headline_tables
+from gnomon.stats.narrative.battery_table import NOTE, battery_table
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows, opening_estimand
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import format_points, join_names, non_breaking, with_reader_headings
@@ -133,6 +136,7 @@ def write_report(study: ReportedStudy, out: Path, tell: Callable[[str], object] 
         _summary_section(found, fits, shown),
         *_finding_sections(fits, forbidden),
         *_sensitivity_section(study.store, shown),
+        *_battery_section(study.store),
         *_refusal_section(fits),
     ]
     sections += [
@@ -339,6 +343,24 @@ def _sensitivity_section(store: Store, fits: Mapping[str, FitFrames]) -> Iterato
         made.lines += headline_tables.missing_verdict_sentences(missing_verdict_ranges(store, judge))
     if made.lines:
         yield made
+
+
+def _battery_section(store: Store) -> Iterator[ReportSection]:
+    """Tasks that a bias to yes cannot fake, model by model, and what is left of detection after the yes-shift."""
+    summary = summarise_battery(measured_trials(store))
+    if not summary.subjects:
+        return
+    made = ReportSection("battery", "Battery", [battery_sentences.TARGETS, battery_sentences.UNITS, NOTE])
+    for subject in summary.subjects:
+        lines = battery_sentences.yes_shift_sentences(summary, subject)
+        made.lines += [*lines, *battery_sentences.bits_sentences(summary, subject)]
+        if len(battery_charts.yes_shift_rows(summary, subject)):
+            made.pictures.append(make_picture(battery_charts.yes_shift_chart(summary, subject), " ".join(lines)))
+        if len(table := battery_table(summary, subject)):
+            words = " ".join(battery_sentences.task_sentences(summary, subject))
+            made.pictures.append(make_picture(battery_charts.battery_chart(summary, subject), words))
+            made.tables.append(_table_content(f"Tasks: {subject}", table))
+    yield made
 
 
 def _refusal_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:

@@ -1,0 +1,90 @@
+"""Battery page: tasks that a bias to yes cannot fake, and what is left of detection after the yes-shift."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from gnomon.calibration.measures.measured_trials import measured_trials
+from gnomon.dashboard import study_picker
+from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.data.glossary import define_terms
+from gnomon.data.storage.store import Store
+from gnomon.stats.charts import battery_charts
+from gnomon.stats.measures.battery_summary import summarise_battery
+from gnomon.stats.measures.measure_results import BatterySummary
+from gnomon.stats.narrative import battery_sentences as telling
+from gnomon.stats.narrative.battery_table import NOTE, battery_table
+from gnomon.stats.narrative.formatting import escape_markdown, non_breaking, with_reader_headings
+
+
+def show_page() -> None:
+    """Draw the page."""
+    st.title("Battery")
+    place, store = study_picker.current_study()
+    summary = cached_summary(place.url, study_picker.change_token(store), store)
+    if not summary.subjects:
+        study_picker.suggest_command(place, "battery", "No task of the battery was run in this study.")
+        return
+    subject = _pick_subject(summary)
+    _show_yes_shift(summary, subject)
+    _show_tasks(summary, subject)
+    _show_bits(summary, subject)
+    st.caption(escape_markdown(f"{telling.TARGETS} {telling.UNITS}"))
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading the battery")
+def cached_summary(url: str, stamp: tuple[int, ...], _store: Store) -> BatterySummary:
+    """Every estimate of the battery, kept until a fact is added to the study.
+
+    Parameters
+    ----------
+    url : str
+        URL of the study's database; part of the cache key.
+    stamp : tuple of int
+        The study's change token; part of the cache key.
+    _store : Store
+        The study's store; not part of the cache key.
+    """
+    return summarise_battery(measured_trials(_store))
+
+
+def _pick_subject(summary: BatterySummary) -> str:
+    if len(summary.subjects) == 1:
+        return summary.subjects[0]
+    chosen = st.segmented_control(
+        "Model", summary.subjects, default=summary.subjects[0], required=True, key="model", bind="query-params",
+        format_func=escape_markdown, label_visibility="collapsed",
+    )  # fmt: skip
+    return str(chosen)
+
+
+def _show_yes_shift(summary: BatterySummary, subject: str) -> None:
+    lines = telling.yes_shift_sentences(summary, subject)
+    if not lines:
+        return
+    st.subheader("Detection less the yes-shift", help=define_terms("yes-shift", "yes-corrected detection"))
+    for line in lines:
+        st.text(non_breaking(line))
+    rows = battery_charts.yes_shift_rows(summary, subject)
+    if len(rows):
+        chart = battery_charts.yes_shift_chart(summary, subject)
+        show_chart(chart, "yes-shift", rows, words=" ".join(lines))
+
+
+def _show_tasks(summary: BatterySummary, subject: str) -> None:
+    table = battery_table(summary, subject)
+    if table.empty:
+        return
+    st.subheader("Tasks", help=define_terms("battery"))
+    st.dataframe(with_reader_headings(table), hide_index=True, height="content")
+    st.caption(escape_markdown(NOTE))
+    rows = battery_charts.battery_rows(summary, subject)
+    words = " ".join(telling.task_sentences(summary, subject))
+    show_chart(battery_charts.battery_chart(summary, subject), "battery", rows, words=words)
+
+
+def _show_bits(summary: BatterySummary, subject: str) -> None:
+    if lines := telling.bits_sentences(summary, subject):
+        st.subheader("Identification in bits", help=define_terms("mutual information"))
+        for line in lines:
+            st.text(non_breaking(line))
