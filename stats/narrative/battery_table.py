@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from gnomon.data.arms import ARMS
@@ -16,18 +18,20 @@ DIFFERENCE = "injection less control"
 NOTE = (
     "Of a task read from logits, a rate is the mean probability of the event among the options. Intervals of 95 %, for "
     "concepts like these where several were injected. Chance is given where guessing has a known rate: the right "
-    "option is drawn anew from trial to trial. A rating has no right answer: its rate is how often an injected trial is "
-    "rated higher than a control."
+    "option is drawn anew from trial to trial. A rating has no right answer: its rate is how often an injected trial "
+    "is rated higher than a control."
 )
 
 
-def battery_table(summary: BatterySummary, subject: str) -> pd.DataFrame:
+def battery_table(summary: BatterySummary, subject: str, bounded: Collection[str] = WITH_INTERVAL) -> pd.DataFrame:
     """Tasks of one model in the order of the battery: what is counted, chance, rate by arm, and the difference.
 
     Parameters
     ----------
     summary : BatterySummary
     subject : str
+    bounded : collection of str
+        Arms whose rates have their interval beside them.
 
     Returns
     -------
@@ -38,16 +42,16 @@ def battery_table(summary: BatterySummary, subject: str) -> pd.DataFrame:
     order = [*(name for name in BATTERY if name in found), *(name for name in found if name not in BATTERY)]
     rows = [_graded_row(summary, found[name]) for name in order]
     arms = [arm for arm in ARMS if any(rate.arm == arm for row in rows for rate in row.rates)]
-    return pd.DataFrame([_table_row(row, arms) for row in rows if row.rates])
+    return pd.DataFrame([_table_row(row, arms, bounded) for row in rows if row.rates])
 
 
-def _table_row(row: TaskSummary, arms: list[str]) -> dict[str, str]:
+def _table_row(row: TaskSummary, arms: list[str], bounded: Collection[str]) -> dict[str, str]:
     rates = {rate.arm: rate for rate in row.rates}
     return {
         "task": row.task,
         "counted": BATTERY[row.task].event if row.task in BATTERY else "right answer",
         "chance": "" if row.chance is None else format_percent(row.chance),
-        **{ARMS[arm].label: _rate_cell(rates[arm]) if arm in rates else "" for arm in arms},
+        **{ARMS[arm].label: _rate_cell(rates[arm], arm in bounded) if arm in rates else "" for arm in arms},
         DIFFERENCE: _difference_cell(row.difference),
     }
 
@@ -64,9 +68,9 @@ def _graded_row(summary: BatterySummary, row: TaskSummary) -> TaskSummary:
     return row.model_copy(update={"rates": graded[:1], "chance": graded[0].reference}) if graded else row
 
 
-def _rate_cell(rate: MeasuredEstimate) -> str:
+def _rate_cell(rate: MeasuredEstimate, is_bounded: bool) -> str:
     value, found = format_percent(rate.value, 1), rate.headline
-    return value if found is None or rate.arm not in WITH_INTERVAL else f"{value} ({_ends(found)})"
+    return value if found is None or not is_bounded else f"{value} ({_ends(found)})"
 
 
 def _ends(found: Estimate) -> str:

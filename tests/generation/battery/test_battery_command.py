@@ -12,7 +12,8 @@ from gnomon.api.study import Study, open_study
 from gnomon.chain.battery_run import BatteryDocument
 from gnomon.console import print_json
 from gnomon.data.errors import InputError, UnknownNameError
-from gnomon.render.battery import battery_table, print_battery, yes_shift_lines
+from gnomon.render.battery import print_battery, printed_table
+from gnomon.stats.narrative.battery_sentences import yes_shift_sentences
 
 DESIGN = """
 name = "small"
@@ -64,9 +65,9 @@ def test_one_command_makes_what_is_missing_and_gives_one_table(
     assert [line.split()[0] for line in lines if line.split() and line.split()[0] in TASKS] == TASKS
     head = next(line for line in lines if line.startswith("task"))
     assert head.split()[:3] == ["task", "counted", "chance"]
-    assert "injection - control" in head
-    assert "50.0 %" in next(line for line in lines if line.startswith("pick"))
-    assert sum("yes-corrected detection" in line for line in lines) >= 1
+    assert "injection less control" in head
+    assert "50 %" in next(line for line in lines if line.startswith("pick"))
+    assert sum("unrelated questions" in line for line in lines) >= 1
     print_json(first)
     assert json.loads(capsys.readouterr().out)["generated"][0]["subject"] == "toy"
 
@@ -77,10 +78,10 @@ def test_figures_are_of_the_trials_that_were_asked_for(folder: Path) -> None:
         document = study.battery(tasks=["pick"], items=1)
     (row,) = document.summary.tasks
     assert {rate.arm: rate.n for rate in row.rates} == {"injection": 4, "random": 4, "control": 2, "sham": 2}
-    wide, narrow = (battery_table(document, "toy", is_wide=is_wide) for is_wide in (True, False))
+    wide, narrow = (printed_table(document.summary, "toy", is_wide=is_wide) for is_wide in (True, False))
     assert wide.row_count == narrow.row_count == 1
     assert len(wide.columns) == len(narrow.columns) + 1
-    assert not list(yes_shift_lines(document, "toy"))
+    assert not yes_shift_sentences(document.summary, "toy")
 
 
 def test_mistakes_are_one_line_before_a_trial_is_made(folder: Path) -> None:
