@@ -5,7 +5,7 @@ Knows nothing of estimates: `gnomon.stats.measures` takes this frame, and `measu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class _MeasuredProtocol:
     sentence: str
 
 
-def measured_trials(store: Store, only: Collection[str] | None = None) -> pd.DataFrame:
+def measured_trials(store: Store) -> pd.DataFrame:
     """Trials of every measure that judges do not read, in the order of their ids.
 
     Of those that the study generated, the trials of its design as it stands (`design_scope.task_conditions`).
@@ -84,8 +84,6 @@ def measured_trials(store: Store, only: Collection[str] | None = None) -> pd.Dat
     ----------
     store : Store
         The study's store.
-    only : collection of str, optional
-        Ids of trials to take; by default all.
 
     Returns
     -------
@@ -97,9 +95,8 @@ def measured_trials(store: Store, only: Collection[str] | None = None) -> pd.Dat
         rows = connection.execute(query).all()
         kept = connection.execute(select(protocol_table.c.hash, protocol_table.c.content)).all()
     contents = {row.hash: row.content for row in kept}
-    chosen = rows if only is None else [row for row in rows if row.id in only]
-    protocols = {hash_: _read_protocol(contents.get(hash_)) for hash_ in {row.protocol for row in chosen}}
-    records = [record for row in chosen for record in _score_rows(row, protocols[row.protocol])]
+    protocols = {hash_: _read_protocol(contents.get(hash_)) for hash_ in {row.protocol for row in rows}}
+    records = [record for row in rows for record in _score_rows(row, protocols[row.protocol])]
     frame = pd.DataFrame.from_records(records, columns=[*TEXTS, *NUMBERS])
     return frame.astype(dict.fromkeys(NUMBERS, float))
 

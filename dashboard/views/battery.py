@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from gnomon.calibration.measures.measured_trials import measured_trials
+from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.data.glossary import define_terms
@@ -45,7 +45,7 @@ def cached_summary(url: str, stamp: tuple[int, ...], _store: Store) -> BatterySu
     _store : Store
         The study's store; not part of the cache key.
     """
-    return summarise_battery(measured_trials(_store))
+    return summarise_battery(battery_trials(_store))
 
 
 def _pick_subject(summary: BatterySummary) -> str:

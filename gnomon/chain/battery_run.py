@@ -22,7 +22,7 @@ from gnomon.stats.measures.measure_results import BatterySummary
 from gnomon.study_file import DesignSpec, SubjectSpec
 
 if TYPE_CHECKING:
-    from gnomon.generation.sweeps.sweep_plan import SweepPlan
+    pass
 
 
 class BatteryGeneration(ResultPart):
@@ -53,7 +53,7 @@ class BatteryDocument(ResultDocument):
     generated: tuple[BatteryGeneration, ...]
     legend: tuple[BatteryTaskLegend, ...]
     summary: BatterySummary
-    """Estimates of the trials that were asked for, and of no others that the study holds."""
+    """Estimates of these models and tasks, from every trial of the design as it stands that the study holds."""
 
 
 def run_battery(
@@ -85,18 +85,13 @@ def run_battery(
     UnknownNameError
         If the study lacks a subject, or there is no such task or engine.
     """
-    from gnomon.calibration.measures.measured_trials import measured_trials
+    from gnomon.calibration.measures.battery_trials import battery_trials
     from gnomon.stats.measures.battery_summary import summarise_battery
 
     specs, design = requested_sweeps(study, subjects, ())
     chosen = _chosen_tasks(tasks)
     options.engine_kind()
-    ids: set[str] = set()
-    generated = []
-    for spec in specs:
-        plan, done = _run_subject(study, spec, design, chosen, items, options)
-        ids |= plan.ids
-        generated.append(done)
+    generated = [_run_subject(study, spec, design, chosen, items, options) for spec in specs]
     return BatteryDocument(
         study=study.file.name,
         items=items,
@@ -106,7 +101,7 @@ def run_battery(
             for name, task in BATTERY.items()
             if (task.asked_in or name) in chosen
         ),
-        summary=summarise_battery(measured_trials(study.store, ids)),
+        summary=summarise_battery(battery_trials(study.store, [spec.name for spec in specs], chosen)),
     )
 
 
@@ -126,7 +121,7 @@ def _run_subject(
     tasks: Sequence[str],
     items: int,
     options: GenerateOptions,
-) -> tuple[SweepPlan, BatteryGeneration]:
+) -> BatteryGeneration:
     from gnomon.generation.battery.battery_plan import battery_design, plan_battery
     from gnomon.generation.sweeps.runner import run_plan
 
@@ -144,4 +139,4 @@ def _run_subject(
     study.listener.tell(
         f"{spec.name}: {done.made} trials generated, {done.already} already stored, {done.failed} failed"
     )
-    return plan, BatteryGeneration(subject=spec.name, **asdict(done))
+    return BatteryGeneration(subject=spec.name, **asdict(done))

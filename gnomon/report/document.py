@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.audit.narrative import needs_sentences
-from gnomon.calibration.measures.measured_trials import measured_trials
+from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.calibration.plotting.theme import save_chart
 from gnomon.calibration.results.audit import ViewAudit
 from gnomon.calibration.results.error_rates import EvidenceLevel
@@ -347,7 +347,7 @@ def _sensitivity_section(store: Store, fits: Mapping[str, FitFrames]) -> Iterato
 
 def _battery_section(store: Store) -> Iterator[ReportSection]:
     """Tasks that a bias to yes cannot fake, model by model, and what is left of detection after the yes-shift."""
-    summary = summarise_battery(measured_trials(store))
+    summary = summarise_battery(battery_trials(store))
     if not summary.subjects:
         return
     made = ReportSection("battery", "Battery", [battery_sentences.TARGETS, battery_sentences.UNITS, NOTE])

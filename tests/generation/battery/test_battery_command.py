@@ -72,12 +72,12 @@ def test_one_command_makes_what_is_missing_and_gives_one_table(
     assert json.loads(capsys.readouterr().out)["generated"][0]["subject"] == "toy"
 
 
-def test_figures_are_of_the_trials_that_were_asked_for(folder: Path) -> None:
+def test_fewer_items_make_no_trials_and_all_that_are_stored_count(folder: Path) -> None:
     with open_study(folder) as study:
         study.battery(tasks=["pick"], items=3)
         document = study.battery(tasks=["pick"], items=1)
     (row,) = document.summary.tasks
-    assert {rate.arm: rate.n for rate in row.rates} == {"injection": 4, "random": 4, "control": 2, "sham": 2}
+    assert {rate.arm: rate.n for rate in row.rates} == {"injection": 12, "random": 12, "control": 6, "sham": 6}
     wide, narrow = (printed_table(document.summary, "toy", is_wide=is_wide) for is_wide in (True, False))
     assert wide.row_count == narrow.row_count == 1
     assert len(wide.columns) == len(narrow.columns) + 1
