@@ -15,6 +15,7 @@ from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.design_scope import report_counts
 from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.battery_sentences import measure_sentence
 from gnomon.stats.narrative.fit_frames import read_fit
 from gnomon.stats.narrative.formatting import (
     count_noun,
@@ -24,7 +25,6 @@ from gnomon.stats.narrative.formatting import (
     format_time,
     with_reader_headings,
 )
-from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.next_steps import NextStep, Notice, list_notices, next_step
 from gnomon.stats.narrative.study_overview import StudyOverview, by_rater, distinct_values, summarize_study
 from gnomon.stats.results import FAILED, REFUSED, StoredFit

@@ -37,11 +37,11 @@ from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missi
 from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.narrative import battery_sentences, estimate_sentences, fit_sentences
 from gnomon.stats.narrative import headline_table as headline_tables
+from gnomon.stats.narrative.battery_sentences import measure_sentence
 from gnomon.stats.narrative.battery_table import NOTE, battery_table
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows, opening_estimand
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import format_points, join_names, non_breaking, with_reader_headings
-from gnomon.stats.narrative.measure_sentences import measure_sentence
 from gnomon.stats.narrative.method_sentences import method_sentences, method_table
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study

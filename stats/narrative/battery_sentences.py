@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gnomon.calibration.measure_counts import MeasureCount
 from gnomon.data.arms import ARMS
 from gnomon.data.arms.battery_measures import BATTERY
+from gnomon.data.arms.measures import MEASURES
 from gnomon.data.results import Estimate
 from gnomon.stats.measures.crossed_means import MIN_ITEMS
 from gnomon.stats.measures.measure_results import (
@@ -26,6 +28,10 @@ TARGETS = (
     "Intervals are 95 %, for concepts like these where several concepts were injected, else for these concepts. "
     "Questions, orders of options and sets of sentences count as drawn from many."
 )
+
+
+STEERED = {"steered": "with a vector", "plain": "without"}
+"""Trials of a measure of an arm of its own, in words."""
 
 
 def battery_sentences(summary: BatterySummary, subject: str) -> list[str]:
@@ -146,6 +152,20 @@ def bits_sentence(bits: BitsEstimate) -> str:
         f"concept, 95 % interval {found.low:.2f} to {found.high:.2f}, of {bits.most:.2f} "
         f"({bits.concepts} concepts, {bits.n:,} responses; p {format_p(bits.p_value)})."
     )
+
+
+def measure_sentence(count: MeasureCount) -> str:
+    """How often the event of a measure occurred, with its interval, and what guessing would give."""
+    rate = count.rate
+    shown = f"{count.event:,} of {count.n:,} responses {STEERED[count.steering]}"
+    if rate is not None:
+        shown += (
+            f" ({format_percent(rate.value)}, 95 % interval {format_percent(rate.low)} to {format_percent(rate.high)})"
+        )
+    if count.chance is not None and count.p_above_chance is not None:
+        shown += f"; guessing gives {format_percent(count.chance)} (p {count.p_above_chance:.2g})"
+    unclear = f"; {count.unclear:,} could not be read" if count.unclear else ""
+    return f"{count.subject}, {count.arm} arm: {MEASURES.find(count.measure).label} in {shown}{unclear}."
 
 
 def _over_design(found: list[YesCorrection], subject: str) -> Iterator[YesCorrection]:
