@@ -7,12 +7,12 @@ they add and what is observed of a trial; how a sum gets its interval is `crosse
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from gnomon.data.results import finite_estimate
+from gnomon.data.results import Estimate, finite_estimate
 from gnomon.stats.measures.contrast_limits import ContrastInterval, RateScale, mean_contrast, rate_contrast
 from gnomon.stats.measures.crossed_means import (
     LIKE,
@@ -25,7 +25,7 @@ from gnomon.stats.measures.crossed_means import (
     trial_group,
 )
 from gnomon.stats.measures.measure_results import MeasuredEstimate
-from gnomon.stats.measures.measured_trials_frame import CELL, INJECTION, RATE, Scale, select_trials
+from gnomon.stats.measures.measured_trials_frame import CELL, INJECTION, LOGIT, RATE, Scale, select_trials
 
 ObserveTrials = Callable[[pd.DataFrame, Scale], np.ndarray]
 """From trials and a scale to one value a trial."""
@@ -129,14 +129,26 @@ def contrast_of_groups(
         by=dict(zip(CELL, cell, strict=True)) if cell else {},
         scale=plan.scale,
         value=value,
-        these=finite_estimate(these.interval if these else None),
-        like_these=finite_estimate(like.interval if like else None),
+        these=_possible_interval(these, plan),
+        like_these=_possible_interval(like, plan),
         probability=shown.probability if shown else None,
         reference=plan.reference,
         n=sum(group.trial_count for group in groups),
         concepts=max(group.concept_count for group in groups),
         items=min(group.item_count for group in groups),
     )
+
+
+def _possible_interval(found: ContrastInterval | None, plan: ContrastPlan) -> Estimate | None:
+    """The interval without values that no sum of probabilities can have, which takes nothing from its coverage."""
+    if found is None:
+        return None
+    interval = found.interval
+    if plan.scale != LOGIT and plan.transform is None and plan.gradient is None:
+        least = sum(min(term.weight, 0.0) for term in plan.terms)
+        most = sum(max(term.weight, 0.0) for term in plan.terms)
+        interval = replace(interval, low=max(interval.low, least), high=min(interval.high, most))
+    return finite_estimate(interval)
 
 
 def difference_terms(task: str, control: str, cell: Cell | None, arm: str = INJECTION) -> tuple[ContrastTerm, ...]:

@@ -114,3 +114,21 @@ def test_intervals_hold_the_truth_in_worlds_that_they_did_not_draw() -> None:
         rows = measure_world(SCRIPTS[kind], DESIGNS["few"], "logit", 60)
         for target in ("these", "like_these"):
             assert rows[target]["coverage"] >= 0.87, (kind, target)
+
+
+def test_no_interval_reaches_beyond_what_probabilities_can_be(trials: MakeTrials) -> None:
+    few = [[0.99, 0.98, 0.2, 0.97], [0.99, 0.99, 0.98, 0.96], [0.3, 0.98, 0.99, 0.97]]
+    none = [[0.02, 0.9, 0.01, 0.03], [0.01, 0.01, 0.02, 0.01], [0.8, 0.02, 0.01, 0.01]]
+    frame = trials(
+        trial_rows("pick", "injection", few, column="p_correct", expected="a"),
+        trial_rows("pick", "sham", none, column="p_correct", expected="a"),
+    )
+    for arm in ("injection", "sham"):
+        rate = arm_rate(frame, "s", "pick", arm)
+        assert rate is not None
+        assert rate.headline is not None
+        assert 0 <= rate.headline.low < rate.value < rate.headline.high <= 1
+    difference = control_difference(frame, "s", "pick")
+    assert difference is not None
+    assert difference.headline is not None
+    assert -1 <= difference.headline.low < difference.headline.high <= 1
