@@ -170,8 +170,11 @@ class Allowance:
 
     @classmethod
     def of_file(cls, path: Path) -> Allowance:
-        """Rows that a file may have by its size."""
-        return cls(path, ROWS, path.stat().st_size)
+        """Rows that a file may have by its size; what cannot be asked for its size is told where it is opened."""
+        try:
+            return cls(path, ROWS, path.stat().st_size)
+        except OSError:
+            return cls(path, ROWS, 0)
 
     def take(self, number: int = 1) -> None:
         """Take rows or facts; raises `DocumentError` if there are more than allowed."""

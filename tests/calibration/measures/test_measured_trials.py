@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.calibration.measures.measured_trials import NUMBERS, TEXTS, measured_trials
 from gnomon.calibration.observations.frames import readable_trials
 from gnomon.data.readings import OptionReading
@@ -161,11 +162,12 @@ def test_reports_and_failed_trials_are_not_in_it(
     assert readable_trials(store) == [report.id]
 
 
-def test_it_can_be_narrowed_to_some_trials(store: Store, measured: Measured) -> None:
+def test_it_can_be_narrowed_to_some_tasks_and_models(store: Store, measured: Measured) -> None:
     one = measured("notice", readings=probabilities(yes=0.6, no=0.2))
-    measured("notice", "control", readings=probabilities(yes=0.5, no=0.5))
-    assert list(measured_trials(store, {one.id})["trial"]) == [one.id]
-    assert measured_trials(store, set()).empty
+    measured("pick", readings=probabilities(ocean=0.5, fear=0.5))
+    assert list(battery_trials(store, tasks=["notice"])["trial"]) == [one.id]
+    assert battery_trials(store, subjects=["nobody"]).empty
+    assert len(battery_trials(store)) == 2
 
 
 def test_trials_of_another_design_are_not_in_it(store: Store, measured: Measured) -> None:

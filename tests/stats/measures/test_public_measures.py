@@ -11,6 +11,7 @@ import pytest
 
 from gnomon.calibration.measures.measured_trials import measured_trials
 from gnomon.data.importers import ImportOptions, parse_files
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.measures.arm_rates import arm_rate
 from gnomon.stats.measures.measured_trials_frame import checked_frame
@@ -62,7 +63,7 @@ def test_the_yes_shift_of_unrelated_questions(folder: Path) -> None:
 
 def test_the_same_yes_shift_comes_of_the_imported_file(folder: Path, tmp_path: Path) -> None:
     parsed = parse_files("llama-introspection-new", [folder / "output_control_question.csv"], ImportOptions())
-    with closing(Store.open(f"sqlite:///{tmp_path}/gnomon.db")) as store:
+    with closing(Store.open(sqlite_url(tmp_path / "gnomon.db"))) as store:
         parsed.ingest_into(store)
         frame = checked_frame(measured_trials(store))
     shift = yes_shift(frame, frame["subject"].iloc[0], (9, 8))
