@@ -10,6 +10,7 @@ import pandas as pd
 
 from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 from gnomon.data.arms import ARMS
+from gnomon.data.arms.battery_measures import BATTERY
 from gnomon.stats.charts.estimate_charts import chart_title, percent_axis, tooltip_fields
 from gnomon.stats.measures.measure_results import BatterySummary, MeasuredEstimate
 from gnomon.stats.measures.measured_trials_frame import LOGIT
@@ -53,19 +54,23 @@ def battery_chart(summary: BatterySummary, subject: str) -> Any:
         base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low95:Q"), x2="high95:Q"),
         base.mark_point(filled=True, size=55, opacity=1).encode(x=share),
     ]
-    under = ["Points: rate, or mean probability where logits were read, with 95 % intervals. Grey ticks: guessing."]
+    under = [
+        "Points: rate, or mean probability where logits were read,",
+        "with 95 % intervals. Grey ticks: guessing.",
+    ]
     title = chart_title(f"Tasks of the battery: {subject}", under)
     return alt.layer(*layers).properties(width=WIDTH, height=ROW_HEIGHT * len(tasks), title=title)
 
 
 def battery_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
-    """One row a task and arm: task, arm, label, mean, low95, high95, chance.
+    """One row a task and arm, in the order of the battery: task, arm, label, mean, low95, high95, chance.
 
     Parameters
     ----------
     summary : BatterySummary
     subject : str
     """
+    order = {name: place for place, name in enumerate(BATTERY)}
     rows = [
         {
             "task": task.task,
@@ -74,7 +79,7 @@ def battery_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
             "chance": task.chance,
             **_limits(rate),
         }
-        for task in summary.tasks
+        for task in sorted(summary.tasks, key=lambda each: order.get(each.task, len(order)))
         if task.subject == subject
         for rate in task.rates
     ]
