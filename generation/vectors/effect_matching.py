@@ -7,8 +7,10 @@ which both have the same effect on neutral questions.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -176,9 +178,8 @@ def match_scales(
     for arm, place, strength in _matched_conditions(matched, concepts, strengths):
         for added in added_hashes(arm, *place, listed, hashes, match):
             file = cache_folder() / "matches" / f"{canonical_hash([added, strength, match, list(QUESTIONS)])}.json"
-            if file.is_file():
-                held = json.loads(file.read_text(encoding="utf-8"))
-                found[added, strength] = MatchedScale(float(held["factor"]), float(held["effect"]))
+            if (held := _cached_match(file)) is not None:
+                found[added, strength] = held
                 continue
             meter = meter or NextTokenEffect(subject, match)
             found[added, strength] = _match_one(meter, arm, place, strength, added, vectors, match)
@@ -186,6 +187,16 @@ def match_scales(
             kept = {"factor": found[added, strength].factor, "effect": found[added, strength].effect}
             write_atomically(file, json.dumps(kept).encode())
     return found
+
+
+def _cached_match(file: Path) -> MatchedScale | None:
+    """A match of an earlier run; None where there is none, or its file is broken, so that it is made anew."""
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        found = MatchedScale(float(held["factor"]), float(held["effect"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if math.isfinite(found.factor) and math.isfinite(found.effect) else None
 
 
 def _matched_conditions(

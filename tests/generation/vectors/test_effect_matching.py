@@ -125,6 +125,18 @@ def test_multiples_are_found_once_and_other_matches_are_other_vectors(
     assert vector_hash(Arm.NEGATED, hash_, match="kl") == vector_hash(Arm.NEGATED, hash_)
 
 
+@pytest.mark.parametrize(
+    "broken", ['{"factor": 2', "[]", '{"factor": "x", "effect": 1}', '{"factor": NaN, "effect": 1}']
+)
+def test_a_cached_match_that_cannot_be_read_is_none(tmp_path: Path, broken: str) -> None:
+    file = tmp_path / "match.json"
+    assert effect_matching._cached_match(file) is None
+    file.write_text(broken, encoding="utf-8")
+    assert effect_matching._cached_match(file) is None
+    file.write_text('{"factor": 2.0, "effect": 0.5}', encoding="utf-8")
+    assert effect_matching._cached_match(file) == effect_matching.MatchedScale(2.0, 0.5)
+
+
 def test_a_direction_that_changes_nothing_is_refused_in_one_line(small_subject: LoadedSubject, own_cache: Path) -> None:
     vectors = concept_vectors(small_subject, ["ocean", "fear"], [1])
     nothing = replace(vectors["fear", 1], tensor=torch.zeros(32), norm=1.0)
