@@ -118,7 +118,7 @@ def task_conditions(store: Store) -> tuple[ColumnElement[bool], ...]:
     if not held:
         return ()
     with store.read_transaction() as connection:
-        return (or_(not_(_made_here(connection)), and_(*_planned_doses(connection, DesignScope.model_validate(held)))),)
+        return (or_(not_(_made_here(connection)), and_(*_planned_doses(connection, _design_scope(held)))),)
 
 
 def report_counts() -> ColumnElement[bool]:

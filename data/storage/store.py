@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, fu
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gnomon.data.errors import DISTRIBUTION, InputError, StoreError
-from gnomon.data.readings import Readings, parse_readings, readings_document
+from gnomon.data.readings import parse_readings, readings_document
 from gnomon.data.records import (
     LONGEST_NOTE,
     Arm,
@@ -596,14 +596,7 @@ def trial_of(row: Any) -> Trial:
     same = ("id", "replicate", "seed", "answer", "finish", "tokens", "depth", "magnitude", "source", "error")
     further = ("measure", "thinking", "code_version", "created_at")
     given = {key: getattr(row, key) for key in (*same, *further)}
-    return Trial(condition=condition, readings=_stored_readings(row), **given)
-
-
-def _stored_readings(row: Any) -> Readings | None:
-    try:
-        return parse_readings(row.readings)
-    except ValueError as error:
-        raise StoreError(f"trial '{row.id}': {error}: restore a backup of the database") from None
+    return Trial(condition=condition, readings=parse_readings(row.readings), **given)
 
 
 def count_row(row: CountRow) -> dict[str, object]:

@@ -180,12 +180,29 @@ def run_sweep(
     InputError
         If the design is not valid for the subject, or the store holds trials of another subject under the same name.
     """
+    plan = plan_sweep(design, workers.subject)
+    return run_plan(store, workers, plan, record=record, progress=progress, tell=tell)
+
+
+def plan_sweep(design: SweepDesign, subject: Any) -> SweepPlan:
+    """The design's protocols, loaded, with every trial that it plans of a subject.
+
+    Parameters
+    ----------
+    design : SweepDesign
+        The design.
+    subject : LoadedSubject or SubjectInfo
+        Anything with a name, a revision and a number of layers.
+
+    Raises
+    ------
+    InputError
+        If the design is not valid for the subject.
+    """
     from gnomon.generation.sweeps.trial_factory import plan_trials
 
-    protocols = [load_protocol(name) for name in design.protocols]
-    planned = plan_trials(design, workers.subject, protocols)
-    plan = SweepPlan(design, tuple(protocols), tuple(planned))
-    return run_plan(store, workers, plan, record=record, progress=progress, tell=tell)
+    protocols = tuple(load_protocol(name) for name in design.protocols)
+    return SweepPlan(design, protocols, tuple(plan_trials(design, subject, protocols)))
 
 
 def run_plan(
@@ -278,15 +295,14 @@ def estimate_sweep(
     engine : str
         Name of a registered engine.
     """
-    from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory, all_protocols, plan_trials
+    from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory, all_protocols
 
-    protocols = [load_protocol(name) for name in design.protocols]
-    planned = plan_trials(design, subject, protocols)
-    missing = _missing_trials(store, planned)
-    longest = {protocol.protocol_hash: protocol.max_tokens for protocol in all_protocols(design, protocols)}
+    plan = plan_sweep(design, subject)
+    planned, missing = plan.trials, plan.without(store.trial_ids()).trials
+    longest = {protocol.protocol_hash: protocol.max_tokens for protocol in all_protocols(design, plan.protocols)}
     tokens = sum(longest[trial.condition.protocol] for trial in missing)
     probe = (
-        TrialFactory(subject, design, protocols, rows, engine).probe_speed(missing[: 2 * TOGETHER])
+        TrialFactory(subject, design, plan.protocols, rows, engine).probe_speed(missing[: 2 * TOGETHER])
         if missing
         else SpeedProbe(1, 0.0, 0.0)
     )
@@ -300,11 +316,6 @@ def estimate_sweep(
         round(probe.admit_seconds, 6),
         round(probe.step_seconds, 6),
     )
-
-
-def _missing_trials(store: Store, planned: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    present = store.trial_ids()
-    return [trial for trial in planned if trial.id not in present]
 
 
 class _TrialWriter:

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gnomon.chain.session import OpenStudy, sync_scope
+from gnomon.chain.session import OpenStudy
 from gnomon.chain.trial_generation import (
     DEFAULT_OPTIONS,
     GenerateOptions,
+    SweepSummary,
+    generate_planned,
     requested_sweeps,
-    sweep_design,
-    trial_workers,
 )
 from gnomon.data.arms.battery_measures import BATTERY, ITEMS, asked_tasks
 from gnomon.data.errors import UnknownNameError
-from gnomon.data.records import Subject
 from gnomon.data.results import ResultDocument, ResultPart
 from gnomon.stats.measures.measure_results import BatterySummary
 from gnomon.study_file import DesignSpec, SubjectSpec
 
 if TYPE_CHECKING:
-    pass
-
-
-class BatteryGeneration(ResultPart):
-    """What was generated of one subject: trials planned, made now, stored before, failed among those made; seconds."""
-
-    subject: str
-    planned: int
-    made: int
-    already: int
-    failed: int
-    seconds: float
+    from gnomon.generation.sweeps.sweep_plan import SweepPlan
+    from gnomon.generation.sweeps.trial_design import SweepDesign
 
 
 class BatteryTaskLegend(ResultPart):
@@ -50,7 +38,7 @@ class BatteryDocument(ResultDocument):
     study: str
     items: int
     """Items of each task and concept."""
-    generated: tuple[BatteryGeneration, ...]
+    generated: tuple[SweepSummary, ...]
     legend: tuple[BatteryTaskLegend, ...]
     summary: BatterySummary
     """Estimates of these models and tasks, from every trial of the design as it stands that the study holds."""
@@ -121,22 +109,10 @@ def _run_subject(
     tasks: Sequence[str],
     items: int,
     options: GenerateOptions,
-) -> BatteryGeneration:
+) -> SweepSummary:
     from gnomon.generation.battery.battery_plan import battery_design, plan_battery
-    from gnomon.generation.sweeps.runner import run_plan
 
-    title = f"{spec.name}: battery"
-    with trial_workers(study, spec, options) as workers:
-        subject = workers.subject
-        record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
-        own = sweep_design(study, design, spec, subject.layers)
-        sync_scope(study, {spec.name: subject.layers})
-        plan = plan_battery(battery_design(own), subject, tasks, items)
-        with study.listener.track_steps([title]) as advance:
-            done = run_plan(
-                study.store, workers, plan, record=record, progress=advance[title], tell=study.listener.tell
-            )
-    study.listener.tell(
-        f"{spec.name}: {done.made} trials generated, {done.already} already stored, {done.failed} failed"
-    )
-    return BatteryGeneration(subject=spec.name, **asdict(done))
+    def planned(own: SweepDesign, subject: Any) -> SweepPlan:
+        return plan_battery(battery_design(own), subject, tasks, items)
+
+    return generate_planned(study, spec, design, options, planned, what="battery")

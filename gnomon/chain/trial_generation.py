@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from gnomon.study_file import DesignSpec, SubjectSpec, resolve_study_path
 
 if TYPE_CHECKING:
     from gnomon.generation.engine.base import EngineKind
+    from gnomon.generation.sweeps.sweep_plan import SweepPlan
     from gnomon.generation.sweeps.trial_design import SweepDesign
 
 
@@ -202,25 +203,60 @@ def requested_sweeps(
 
 
 def _run_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec, options: GenerateOptions) -> SweepSummary:
-    from gnomon.generation.sweeps.runner import run_sweep
+    from gnomon.generation.sweeps.runner import plan_sweep
 
-    title = f"{spec.name}: trials"
-    with trial_workers(study, spec, options) as workers:
-        subject = workers.subject
-        plan = sweep_design(study, design, spec, subject.layers)
-        sync_scope(study, {spec.name: subject.layers})
+    def planned(own: SweepDesign, subject: Any) -> SweepPlan:
         for line in shared_layers(design, spec, subject.layers):
             study.listener.tell(line)
+        return plan_sweep(own, subject)
+
+    done = generate_planned(study, spec, design, options, planned)
+    measures = tuple(summarize_measure(study.store, arm, spec.name) for arm in measured_arms() if arm in design.arms)
+    return done.model_copy(update={"measures": measures})
+
+
+def generate_planned(
+    study: OpenStudy,
+    spec: SubjectSpec,
+    design: DesignSpec,
+    options: GenerateOptions,
+    make_plan: Callable[[SweepDesign, Any], SweepPlan],
+    what: str = "trials",
+) -> SweepSummary:
+    """Generate the missing trials of one subject's plan.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    spec : SubjectSpec
+        The subject.
+    design : DesignSpec
+        The design, narrowed to the concepts that are wanted.
+    options : GenerateOptions
+        Engine and batch size.
+    make_plan : callable
+        From the subject's own design and the loaded subject to what is generated.
+    what : str, default "trials"
+        What the progress is of.
+    """
+    from gnomon.generation.sweeps.runner import run_plan
+
+    title = f"{spec.name}: {what}"
+    with trial_workers(study, spec, options) as workers:
+        subject = workers.subject
+        own = sweep_design(study, design, spec, subject.layers)
+        sync_scope(study, {spec.name: subject.layers})
+        plan = make_plan(own, subject)
         record = Subject(spec.name, subject.parameters, spec.family, spec.variant, subject.revision)
         with study.listener.track_steps([title]) as advance:
-            done = run_sweep(
+            done = run_plan(
                 study.store, workers, plan, record=record, progress=advance[title], tell=study.listener.tell
             )
     study.listener.tell(
         f"{spec.name}: {done.made} trials generated, {done.already} already stored, {done.failed} failed"
     )
-    measures = tuple(summarize_measure(study.store, arm, spec.name) for arm in measured_arms() if arm in plan.arms)
-    return SweepSummary(subject=spec.name, **asdict(done), measures=measures)
+    return SweepSummary(subject=spec.name, **asdict(done))
 
 
 @contextmanager

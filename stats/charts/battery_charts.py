@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
+from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, VERMILION, arm_colours
 from gnomon.data.arms import ARMS
 from gnomon.data.arms.battery_measures import BATTERY
 from gnomon.stats.charts.estimate_charts import chart_title, percent_axis, tooltip_fields
@@ -16,8 +16,6 @@ from gnomon.stats.measures.measure_results import BatterySummary, MeasuredEstima
 from gnomon.stats.measures.measured_trials_frame import LOGIT
 
 WIDTH, ROW_HEIGHT, PANEL_HEIGHT = 460, 38, 240
-ARM_COLOURS = {"injection": BLUE, "control": GREY, "sham": SKY, "random": ORANGE, "shuffled": YELLOW, "swapped": PURPLE}
-"""Colours of arms; further arms are green."""
 SHIFTS = {"the question": BLUE, "answer is no": VERMILION, "answer is yes": ORANGE, "yes-corrected": GREEN}
 """Series of the shift chart with their colours."""
 
@@ -31,9 +29,9 @@ def battery_chart(summary: BatterySummary, subject: str) -> Any:
     subject : str
     """
     rows = battery_rows(summary, subject)
-    arms = [arm for arm in dict.fromkeys([*ARM_COLOURS, *rows["arm"]]) if arm in set(rows["arm"])]
-    labels = [ARMS[arm].label if arm in ARMS else arm for arm in arms]
-    colours = alt.Scale(domain=labels, range=[ARM_COLOURS.get(arm, GREEN) for arm in arms])
+    arms = [arm for arm in dict.fromkeys([*ARMS, *rows["arm"]]) if arm in set(rows["arm"])]
+    labels, own = [ARMS[arm].label if arm in ARMS else arm for arm in arms], arm_colours()
+    colours = alt.Scale(domain=labels, range=[own.get(arm, GREY) for arm in arms])
     tasks = list(dict.fromkeys(rows["task"]))
     place = alt.Y("task:N", sort=tasks, title=None, axis=alt.Axis(grid=True))
     beside = alt.YOffset("label:N", sort=labels)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from gnomon.stats.estimand_registry import INJECTION
 from gnomon.stats.measures.measure_results import MeasuredEstimate
 from gnomon.stats.measures.measured_contrasts import (
     Cell,
@@ -24,7 +25,6 @@ from gnomon.stats.measures.measured_contrasts import (
     estimate_contrast,
 )
 from gnomon.stats.measures.measured_trials_frame import (
-    INJECTION,
     LOGIT,
     PROBABILITY,
     RATE,

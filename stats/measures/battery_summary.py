@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from gnomon.stats.estimand_registry import INJECTION
 from gnomon.stats.measures.arm_rates import arm_rate, chance_level, control_difference
 from gnomon.stats.measures.cell_pooling import pool_cells
 from gnomon.stats.measures.graded_detection import area_under_curve, detection_indices
@@ -20,7 +21,6 @@ from gnomon.stats.measures.measure_results import (
 )
 from gnomon.stats.measures.measured_contrasts import Cell
 from gnomon.stats.measures.measured_trials_frame import (
-    INJECTION,
     LOGIT,
     NOTICE,
     PROBABILITY,

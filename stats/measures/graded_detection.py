@@ -26,6 +26,7 @@ import pandas as pd
 
 from gnomon.data.records import IntervalEstimate
 from gnomon.data.results import finite_estimate
+from gnomon.stats.estimand_registry import INJECTION
 from gnomon.stats.measures.contrast_limits import (
     LEVEL,
     ContrastInterval,
@@ -46,7 +47,6 @@ from gnomon.stats.measures.measure_results import MeasuredEstimate
 from gnomon.stats.measures.measured_contrasts import Cell, ContrastPlan, ContrastTerm, estimate_contrast
 from gnomon.stats.measures.measured_trials_frame import (
     CELL,
-    INJECTION,
     LOGIT,
     NOTICE,
     RATE,

@@ -27,9 +27,10 @@ from scipy.special import entr, ndtri
 
 from gnomon.data.records import IntervalEstimate
 from gnomon.data.results import Estimate
+from gnomon.stats.estimand_registry import INJECTION
 from gnomon.stats.measures.measure_results import BitsEstimate
 from gnomon.stats.measures.measured_contrasts import Cell
-from gnomon.stats.measures.measured_trials_frame import CELL, INJECTION, select_trials
+from gnomon.stats.measures.measured_trials_frame import CELL, select_trials
 
 PICK = "pick"
 UNREADABLE = ""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gnomon.data.results import Estimate, finite_estimate
+from gnomon.stats.estimand_registry import INJECTION
 from gnomon.stats.measures.contrast_limits import ContrastInterval, RateScale, mean_contrast, rate_contrast
 from gnomon.stats.measures.crossed_means import (
     LIKE,
@@ -25,7 +26,7 @@ from gnomon.stats.measures.crossed_means import (
     trial_group,
 )
 from gnomon.stats.measures.measure_results import MeasuredEstimate
-from gnomon.stats.measures.measured_trials_frame import CELL, INJECTION, LOGIT, RATE, Scale, select_trials
+from gnomon.stats.measures.measured_trials_frame import CELL, LOGIT, RATE, Scale, select_trials
 
 ObserveTrials = Callable[[pd.DataFrame, Scale], np.ndarray]
 """From trials and a scale to one value a trial."""

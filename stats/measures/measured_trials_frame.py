@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from gnomon.data.arms.battery_measures import NO, YES
 from gnomon.data.errors import InputError
+from gnomon.stats.estimand_registry import CONTROL
 
 Scale = Literal["logit", "probability", "rate"]
 """What is averaged: log-odds of "yes", the probability of the event among the options, or the event itself (0, 1)."""
 LOGIT: Final = "logit"
 PROBABILITY: Final = "probability"
 RATE: Final = "rate"
-YES, NO = "yes", "no"
-INJECTION, CONTROL, SHAM = "injection", "control", "sham"
+SHAM = "sham"
 NOTICE, UNRELATED_NO, UNRELATED_YES = "notice", "unrelated_no", "unrelated_yes"
 REQUIRED = ("subject", "task", "arm", "concept", "layer", "strength", "item", "correct")
 NUMBERS = ("parameters", "layer", "depth", "strength", "k", "chance", "correct", "p_correct", "log_odds_yes", "score")

@@ -29,6 +29,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from gnomon.stats.estimand_registry import INJECTION
 from gnomon.stats.measures.crossed_means import crossed_means, trial_group
 from gnomon.stats.measures.measure_results import MeasuredEstimate, YesCorrection, YesDiagnosis, YesVerdict
 from gnomon.stats.measures.measured_contrasts import (
@@ -193,7 +194,7 @@ def yes_corrections(frame: pd.DataFrame, subject: str, scale: Scale = LOGIT) -> 
     subject : str
     scale : {"logit", "probability", "rate"}
     """
-    cells: list[Cell | None] = list(steered_cells(frame, subject, (NOTICE, UNRELATED_NO), "injection"))
+    cells: list[Cell | None] = list(steered_cells(frame, subject, (NOTICE, UNRELATED_NO), INJECTION))
     if len(cells) != 1:
         cells = [None, *cells]
     found = (yes_corrected_detection(frame, subject, cell, scale=scale) for cell in cells)

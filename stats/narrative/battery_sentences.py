@@ -9,6 +9,7 @@ from gnomon.data.arms import ARMS
 from gnomon.data.arms.battery_measures import BATTERY
 from gnomon.data.arms.measures import MEASURES
 from gnomon.data.results import Estimate
+from gnomon.stats.estimand_registry import INJECTION
 from gnomon.stats.measures.crossed_means import MIN_ITEMS
 from gnomon.stats.measures.measure_results import (
     BatterySummary,
@@ -18,7 +19,7 @@ from gnomon.stats.measures.measure_results import (
     YesCorrection,
     YesDiagnosis,
 )
-from gnomon.stats.measures.measured_trials_frame import INJECTION, LOGIT
+from gnomon.stats.measures.measured_trials_frame import LOGIT
 from gnomon.stats.narrative.formatting import format_p, format_percent, format_points
 
 UNITS = (

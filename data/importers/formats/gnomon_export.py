@@ -253,11 +253,7 @@ def _assumed(column: Any) -> object:
 
 def _check_identity(row: Mapping[str, Any]) -> None:
     told = {name: row["study_seed" if name == "seed" else name] for name in CONDITION}
-    try:
-        span = Span(row["span"])
-    except ValueError as error:
-        raise RowError(f"trial '{row['id']}': {error}") from None
-    condition = Condition(**{**told, "arm": Arm(row["arm"]), "span": span})
+    condition = Condition(**{**told, "arm": Arm(row["arm"]), "span": Span(row["span"])})
     if condition.trial_id(row["replicate"]) != row["id"]:
         raise RowError(f"trial '{row['id']}' is not what its condition and replicate hash to: the row was changed")
     if split_of(row["id"]) != row["split"]:
