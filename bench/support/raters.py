@@ -128,11 +128,11 @@ async def _press_until(page: Any, key: str, happened: Callable[[], Awaitable[boo
 async def _until(
     page: Any, act: Callable[[], Awaitable[None]], happened: Callable[[], Awaitable[bool]], what: str
 ) -> None:
-    """Act, again if need be, until something has happened; what can no longer be clicked may have been."""
-    from playwright.async_api import TimeoutError as TooLateError
+    """Act, again if need be, until something has happened; what fails while the page is drawn anew is done again."""
+    from playwright.async_api import Error
 
     for patience in PATIENCE:
-        with suppress(TooLateError):
+        with suppress(Error):
             await act()
         end = time.monotonic() + patience
         while time.monotonic() < end:

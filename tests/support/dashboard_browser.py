@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 
-from playwright.sync_api import TimeoutError
+from playwright.sync_api import Error
 
 from bench.support.browser import ANSWER, READY
 from bench.support.raters import PATIENCE, answer_button
@@ -41,11 +41,12 @@ def until(page, act: Callable[[], object], happened: Callable[[], bool], what: s
     """Act, again if need be, until something has happened.
 
     What a page misses: a press in the first moment of a transcript, a click on a chart that does not listen yet, a list
-    that is open while the page is drawn anew because its theme became known. The wait grows with every try: an act
-    interrupts the page's run, so that a fixed pace could keep a busy server from ever finishing one.
+    that is open while the page is drawn anew because its theme became known, an element that is replaced while it is
+    clicked. The wait grows with every try: an act interrupts the page's run, so that a fixed pace could keep a busy
+    server from ever finishing one.
     """
     for patience in PATIENCE:
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(Error):
             act()
         end = time.monotonic() + patience
         while time.monotonic() < end:

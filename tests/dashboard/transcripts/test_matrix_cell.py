@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -27,9 +28,9 @@ def choose_cell(page, place: int, begins: str) -> int:
     """Choose a cell from one of the page's lists; returns how many transcripts it says there are."""
     drawn(page)
     box = page.get_by_role("combobox", name="Open the trials of").nth(place)
-    box.scroll_into_view_if_needed()
-    calm(page)
-    words = picked(page, box.click, page.get_by_role("option", name=re.compile(f"^{begins}")).first)
+    words = picked(
+        page, partial(box.click, timeout=4000), page.get_by_role("option", name=re.compile(f"^{begins}")).first
+    )
     there = int(re.search(r"(\d+)\D*$", words).group(1))
     page.get_by_role("heading", name="Transcripts", level=1).wait_for()
     calm(page)
