@@ -2,18 +2,21 @@
 
 Estimands: with H and F the rates of yes to the question with and without the vector, d' = z(H) - z(F) and c = -(z(H) +
 z(F)) / 2 (`gnomon.stats.estimands.signal_detection` has the same of judged claims). AUC: the probability that a steered
-trial has a higher reading (log-odds of yes, or the expected digit of a rating) than a control trial, ties by half; .5
-where the vector changes nothing. No threshold and no distribution is assumed.
+trial has a higher reading (log-odds of yes, or the expected digit of a rating) than a control trial of another item,
+ties by half; .5 where the vector changes nothing. No threshold and no distribution is assumed. A pair of one item would
+raise it, because what the item adds to both readings cancels; it counts only where there is one item.
 
 Neither is corrected for a bias to yes: a subject whose every answer moves to yes has a high AUC. So the same is given
 for matched questions whose right answer is no, where whatever is above .5 is the yes-shift.
 
 Formula of the AUC: mean over concepts of the mean placement of their trials among control trials. Its variance is that
-of the sum of both groups' mean placements (DeLong's components) with concepts and items as drawn (`crossed_means`);
-limits are Wilson's with that variance, at least that of as many independent placements as steered trials.
+of the sum of both groups' mean placements (DeLong's components) with concepts and items as drawn (`crossed_means`).
+Limits are Student's on the scale of log-odds, logit A* +- t sqrt(V + E) / (A* (1 - A*)), where A* has half a steered
+trial above and half below the controls added, and E is the variance of an area of which only that half is misplaced
+(Hanley and McNeil's, for as many independent trials of both arms): nothing in the middle, a width where V is 0.
 
-Sources: Green and Swets (1966); Hautus (1995), half a yes and half a no added to each rate; Bamber (1975); DeLong,
-DeLong and Clarke-Pearson (1988); Obuchowski (1997), clustered AUC.
+Sources: Green and Swets (1966); Hautus (1995), half a yes and half a no added to each rate; Bamber (1975); Hanley and
+McNeil (1982); DeLong, DeLong and Clarke-Pearson (1988); Obuchowski (1997), clustered AUC.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from gnomon.data.records import IntervalEstimate
 from gnomon.data.results import finite_estimate
@@ -32,7 +36,6 @@ from gnomon.stats.measures.contrast_limits import (
     ContrastInterval,
     normal_quantile,
     probability_above,
-    rate_limits,
     student_quantile,
 )
 from gnomon.stats.measures.crossed_means import (
@@ -56,7 +59,7 @@ from gnomon.stats.measures.measured_trials_frame import (
 )
 
 D_PRIME, CRITERION, AUC = "d_prime", "criterion", "auc"
-AUC_METHOD = "crossed placements, Wilson"
+AUC_METHOD = "crossed placements, Student's t of log-odds"
 NO_DIFFERENCE = 0.5
 
 
@@ -149,10 +152,20 @@ def placement_groups(steered: TrialGroup, plain: TrialGroup) -> tuple[TrialGroup
         their mean over concepts of equal weight.
     """
     above = np.sign(steered.values[:, None] - plain.values[None, :]) / 2 + 0.5
+    pairs = _compared_pairs(steered, plain)
+    among_plain, among_steered = pairs * plain.mean_weights(), pairs * steered.mean_weights()[:, None]
     return (
-        replace(steered, values=above @ plain.mean_weights()),
-        replace(plain, values=steered.mean_weights() @ above),
+        replace(steered, values=(above * among_plain).sum(axis=1) / among_plain.sum(axis=1)),
+        replace(plain, values=(above * among_steered).sum(axis=0) / among_steered.sum(axis=0)),
     )
+
+
+def _compared_pairs(steered: TrialGroup, plain: TrialGroup) -> np.ndarray:
+    """1 for pairs of trials of different items, else 0; 1 for all pairs if that leaves a trial none."""
+    known = np.array([item is not None for item in plain.items])
+    others = (steered.items[:, None] != plain.items[None, :]) | ~known[None, :]
+    whole = others.any(axis=1).all() and others.any(axis=0).all()
+    return np.asarray(others if whole else np.ones_like(others), dtype=float)
 
 
 def _graded_readings(trials: pd.DataFrame) -> np.ndarray:
@@ -164,9 +177,25 @@ def _auc_interval(means: CrossedMeans, target: Target) -> ContrastInterval | Non
     if not means.can_target(target):
         return None
     variance, freedom = means.contrast_variance(np.ones(2), target)
-    area, size = means.means[:1], means.sizes[:1]
-    smoothed = (area * size + 0.5) / (size + 1)
-    floor = smoothed * (1 - smoothed) / size
-    low, high = rate_limits(area, np.array([variance]), floor, smoothed, student_quantile(LEVEL, freedom))
-    interval = IntervalEstimate(float(area[0]), float(low[0]), float(high[0]), math.sqrt(variance), LEVEL, AUC_METHOD)
+    area, (steered, plain) = float(means.means[0]), means.sizes
+    moved = (area * steered + 0.5) / (steered + 1)
+    edge = area_variance((steered + 0.5) / (steered + 1), steered, plain)
+    reach = student_quantile(LEVEL, freedom) * math.sqrt(variance + edge) / (moved * (1 - moved))
+    low, high = (float(expit(logit(moved) + side * reach)) for side in (-1, 1))
+    interval = IntervalEstimate(area, min(low, area), max(high, area), math.sqrt(variance), LEVEL, AUC_METHOD)
     return ContrastInterval(interval, freedom, probability_above(interval, freedom, NO_DIFFERENCE))
+
+
+def area_variance(area: float, steered: float, plain: float) -> float:
+    """Hanley and McNeil's variance of an area under the curve from independent trials.
+
+    Parameters
+    ----------
+    area : float
+        Above 0 and below 1.
+    steered, plain : float
+        Numbers of trials with and without the vector.
+    """
+    twice_steered, twice_plain = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (steered - 1) * (twice_steered - area**2) + (plain - 1) * (twice_plain - area**2)
+    return float((area * (1 - area) + spread) / (steered * plain))

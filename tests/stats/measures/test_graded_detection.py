@@ -42,10 +42,34 @@ def test_readings_that_do_not_overlap_leave_room_for_some_that_do(trials: MakeTr
     assert 0.6 < found.like_these.low < 0.95
 
 
+def test_a_question_is_not_compared_with_itself(trials: MakeTrials) -> None:
+    of_items = np.array([0.0, 10.0, 20.0, 30.0, 40.0])
+    frame = trials(
+        trial_rows("notice", "injection", [(of_items + 1).tolist()] * 3),
+        trial_rows("notice", "control", [of_items.tolist()]),
+    )
+    found = area_under_curve(frame, "s")
+    assert found is not None
+    assert found.value == pytest.approx(0.5), "a push that is small beside what items differ by changes no order"
+
+
+def test_an_area_of_half_has_an_interval_as_narrow_as_its_readings_allow(trials: MakeTrials) -> None:
+    items = RNG.normal(0, 1, 12)
+    frame = trials(
+        trial_rows("notice", "injection", (items + RNG.normal(0, 0.2, (6, 12))).tolist()),
+        trial_rows("notice", "control", [items.tolist()]),
+    )
+    found = area_under_curve(frame, "s")
+    assert found is not None
+    assert found.these is not None
+    assert found.these.low < 0.5 < found.these.high
+    assert found.these.high - found.these.low < 0.12, "not that of as many answers of yes or no"
+
+
 def test_a_rating_is_read_where_there_is_no_yes(trials: MakeTrials) -> None:
     frame = trials(
         trial_rows("rating", "injection", [[7.0, 3.0]] * 3, column="score", expected="9"),
-        trial_rows("rating", "control", [[2.0, 5.0]], column="score", expected="9"),
+        trial_rows("rating", "control", [[2.0, 7.0]], column="score", expected="9"),
     )
     found = area_under_curve(frame, "s", task="rating")
     assert found is not None
