@@ -12,7 +12,7 @@ import streamlit as st
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth import identity
 from gnomon.dashboard.components.chart_panel import is_dark
-from gnomon.data.errors import GnomonError
+from gnomon.dashboard.components.page_errors import errors_in_one_line
 
 # An emoji: an icon given by name would be fetched from another host.
 ICON = "☀️"
@@ -21,12 +21,9 @@ LEGIBLE = "button[data-variant=segmented_control][data-selected=true] p { color:
 
 
 def _draw_page(show: Callable[[], None]) -> None:
-    """Draw a page; an error of a user or a database becomes one line on it, not a traceback."""
-    try:
+    """Draw a page; any error becomes one line on it, not a traceback."""
+    with errors_in_one_line():
         show()
-    except GnomonError as error:
-        st.error("This page cannot be shown.", icon=":material/error:")
-        st.text(str(error))
 
 
 def study_page() -> None:
@@ -103,17 +100,15 @@ def main() -> None:
     st.session_state["pages"] = pages
     if is_dark():
         st.html(f"<style>{LEGIBLE}</style>")
-    try:
-        page = st.navigation(list(pages.values()), position="sidebar" if identity.is_known() else "hidden")
-        if not identity.has_entered():
-            return
-        study_picker.pick_study()
-    except GnomonError as error:
-        st.error("No study to show.", icon=":material/error:")
-        st.text(str(error))
-        return
-    page.run()
-    _preload_pages()
+    page = None
+    with errors_in_one_line("No study to show."):
+        chosen = st.navigation(list(pages.values()), position="sidebar" if identity.is_known() else "hidden")
+        if identity.has_entered():
+            study_picker.pick_study()
+            page = chosen
+    if page is not None:
+        page.run()
+        _preload_pages()
 
 
 @st.cache_resource(show_spinner=False)

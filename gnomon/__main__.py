@@ -9,7 +9,6 @@ from pathlib import Path
 from types import FrameType
 
 INTERRUPTED = 130
-LONGEST_LINE = 2_000
 STOPPED = "gnomon: stopped. What was reported as stored is stored; run the same command again to go on"
 NUMBA = ".numba_config.yaml"
 """File of the current folder from which numba takes settings, among them a folder whose files it runs."""
@@ -83,44 +82,11 @@ def _describe_error(error: Exception) -> tuple[str, int]:
     """One line about an error, and the exit status."""
     import typer
 
-    from gnomon.data.errors import GnomonError
+    from gnomon.data.maintenance.fault_report import describe_error, shorten_line
 
-    said = _one_line(str(error))
     if isinstance(error, typer.TyperException):
-        return f"{_one_line(error.format_message())}: 'gnomon --help' lists what there is", 2
-    if isinstance(error, GnomonError):
-        return said, error.exit_status
-    if isinstance(error, OSError):
-        return f"{said}: fix that and run the same command again", 1
-    if isinstance(error, MemoryError):
-        return "the memory is full: end other programs, or name a smaller input", 1
-    return (
-        f"this is a fault of Gnomon ({type(error).__name__}: {said[:200]}): nothing that was reported as stored is "
-        f"lost; send {_log_file(error)} with your report",
-        1,
-    )
-
-
-def _one_line(text: str) -> str:
-    from gnomon.data.foreign_documents.display_text import clean_line
-
-    line = clean_line(text).rstrip(".")
-    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..."
-
-
-def _log_file(error: Exception) -> str:
-    """A new file that only this user can read, with the traceback."""
-    import tempfile
-    import traceback
-
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", errors="backslashreplace", prefix="gnomon-", suffix=".log", delete=False
-        ) as file:
-            file.writelines(traceback.format_exception(error))
-        return file.name
-    except OSError as problem:
-        return f"what you did (no log could be written: {problem.strerror})"
+        return f"{shorten_line(error.format_message())}: 'gnomon --help' lists what there is", 2
+    return describe_error(error)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -19,6 +19,7 @@ from gnomon.dashboard.auth.identity import (
 )
 from gnomon.dashboard.auth.roles import LONGEST_NAME
 from gnomon.dashboard.components import keyboard_focus, transcript_view
+from gnomon.dashboard.components.page_errors import tell_on_page, with_errors_in_one_line
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters, labelled_by
 from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
@@ -115,6 +116,7 @@ def _session_sidebar(desk: LabellingSession) -> None:
 
 
 @st.fragment
+@with_errors_in_one_line
 def _label_next(desk: LabellingSession) -> None:
     """The fragment that reruns after each key."""
     desk.load_next()
@@ -140,7 +142,7 @@ def _show_progress(desk: LabellingSession) -> None:
 def _show_transcript(desk: LabellingSession) -> None:
     if desk.item is None:
         st.success("This queue is empty for you.", icon=":material/task_alt:")
-        st.button("Restore skipped trials", on_click=desk.restore_skipped, disabled=not desk.skipped)
+        st.button("Restore skipped trials", on_click=tell_on_page(desk.restore_skipped), disabled=not desk.skipped)
         return
     item = desk.item
     if str(item.exposure) != "blind":
@@ -179,7 +181,7 @@ def _ask_question(desk: LabellingSession, item: LabelItem, question: RaterQuesti
                 key=f"{question.fact}={choice.value} {item.trial} {item.revision}",
                 shortcut=choice.key,
                 type="primary" if chosen == choice.value and question.fact in desk.draft else "secondary",
-                on_click=desk.answer_question,
+                on_click=tell_on_page(desk.answer_question),
                 args=(item.trial, question.fact, choice.value),
             )
 
@@ -196,16 +198,22 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
                 key=f"save {mark}",
                 shortcut="enter",
                 type="primary" if desk.is_ready else "secondary",
-                on_click=lambda: desk.save_label(item.trial, st.session_state.get(note, "")),
+                on_click=tell_on_page(lambda: desk.save_label(item.trial, st.session_state.get(note, ""))),
             )
-            st.button("Skip", key=f"skip {mark}", shortcut="k", on_click=desk.skip_item, args=(item.trial,))
+            st.button(
+                "Skip",
+                key=f"skip {mark}",
+                shortcut="k",
+                on_click=tell_on_page(desk.skip_item),
+                args=(item.trial,),
+            )
             st.button(
                 "Flag",
                 key=f"flag {mark}",
                 shortcut="f",
                 type="primary" if desk.flagged else "secondary",
                 help="Flag for review; saved with Enter, with or without answers",
-                on_click=desk.toggle_flag,
+                on_click=tell_on_page(desk.toggle_flag),
                 args=(item.trial,),
             )
             _undo_button(desk, trial, mark)
@@ -216,7 +224,12 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
 
 def _undo_button(desk: LabellingSession, trial: str | None, mark: str) -> None:
     st.button(
-        "Undo", key=f"undo {mark}", shortcut="z", disabled=not desk.history, on_click=desk.undo_last, args=(trial,)
+        "Undo",
+        key=f"undo {mark}",
+        shortcut="z",
+        disabled=not desk.history,
+        on_click=tell_on_page(desk.undo_last),
+        args=(trial,),
     )
 
 
@@ -240,11 +253,17 @@ def _last_item(desk: LabellingSession) -> None:
             key=f"reveal {last}",
             shortcut="v",
             help="Shows condition and verdicts; a label changed after that is marked",
-            on_click=_reveal_verdicts,
+            on_click=tell_on_page(_reveal_verdicts),
             args=(desk, last, not shown),
         )
         if shown:
-            st.button("Revise its label", key=f"revise {last}", shortcut="b", on_click=desk.revise_label, args=(last,))
+            st.button(
+                "Revise its label",
+                key=f"revise {last}",
+                shortcut="b",
+                on_click=tell_on_page(desk.revise_label),
+                args=(last,),
+            )
     if shown:
         details = transcript_query.trial_details(desk.store, last)
         words = list(load_settings(desk.store).concepts)

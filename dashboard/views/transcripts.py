@@ -11,6 +11,7 @@ import streamlit as st
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth.identity import rater_name, set_name, suggested_name
 from gnomon.dashboard.components import transcript_view
+from gnomon.dashboard.components.page_errors import tell_on_page
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.components.view_filters import multi_select
 from gnomon.dashboard.labelling import exposure_log
@@ -37,7 +38,7 @@ def show_page() -> None:
         return
     rater = rater_name()
     if rater is None and (name := suggested_name()):
-        st.button(f"Continue as {escape_markdown(name)}", on_click=set_name, args=(name,), help=NOTED)
+        st.button(f"Continue as {escape_markdown(name)}", on_click=tell_on_page(set_name), args=(name,), help=NOTED)
     if rater is not None:
         st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
     filters, with_text = _choose_filters(choices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
@@ -16,7 +17,7 @@ from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.formats.gnomon_export import check_row
 from gnomon.data.records import LabelKind, VerdictState
 from gnomon.data.storage import schema, tables
-from gnomon.data.storage.columns.column_values import unchecked_columns
+from gnomon.data.storage.columns.column_values import MEND, unchecked_columns
 from gnomon.data.storage.engines import connect_engine, first_line, plain_errors, redacted_url
 from gnomon.data.storage.row_keys import KEYS, ORDER, row_name
 
@@ -247,7 +248,28 @@ def _check_rows(connection: Connection, found: DatabaseReport) -> None:
         _check_duplicates(connection, table, found)
 
 
-def find_wrong_row(engine: Engine) -> str:
+FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What code raises that meets a row which no version of Gnomon wrote: then the row is named, and not Gnomon blamed."""
+
+
+def blame_wrong_row(engine: Engine, error: BaseException, most: int | None = None) -> StoreError | None:
+    """The error of a row that explains what was raised while a study was read; None if no row does.
+
+    Parameters
+    ----------
+    engine : Engine
+        The database.
+    error : BaseException
+        What was raised.
+    most : int, optional
+        Rows of each table that are looked at, the first ones; by default all.
+    """
+    if not isinstance(error, FAULTS) or not (wrong := find_wrong_row(engine, most)):
+        return None
+    return StoreError(f"database {redacted_url(engine)}: {wrong}: {MEND}")
+
+
+def find_wrong_row(engine: Engine, most: int | None = None) -> str:
     """The first row that holds what it may not hold, by table and key, and what is wrong with it; empty if there is
     none, or the database cannot be read.
 
@@ -255,11 +277,13 @@ def find_wrong_row(engine: Engine) -> str:
     ----------
     engine : Engine
         The database.
+    most : int, optional
+        Rows of each table that are looked at, the first ones; by default all.
     """
     try:
         with engine.connect() as connection:
             for table in ORDER:
-                for row in _all_rows(connection, table):
+                for row in islice(_all_rows(connection, table), most):
                     name = row_name(table, row)
                     try:
                         check_row(table, row)

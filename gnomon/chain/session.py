@@ -16,14 +16,12 @@ from gnomon.chain.planned_scope import planned_design, planned_scope
 from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.chain.subject_axes import has_subject_axes
 from gnomon.data import bundled
-from gnomon.data.errors import StoreError, StudyFileError
+from gnomon.data.errors import StudyFileError
 from gnomon.data.facts import FACTS
 from gnomon.data.files import write_atomically
-from gnomon.data.maintenance.integrity import find_wrong_row
+from gnomon.data.maintenance.integrity import FAULTS, blame_wrong_row
 from gnomon.data.records import IMPORTED
 from gnomon.data.storage import tables
-from gnomon.data.storage.columns.column_values import MEND
-from gnomon.data.storage.engines import redacted_url
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import StoredSettings
 from gnomon.study_file import FILE, StudyFile, database_url, read_study, read_study_tolerating_judges
@@ -66,10 +64,6 @@ def write_study_file(folder: Path, template: str, **values: Any) -> bool:
     return True
 
 
-FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What code raises that meets a row which no version of Gnomon wrote: then the row is named, and not Gnomon blamed."""
-
-
 @contextmanager
 def opened(folder: Path, *, spare_judges: bool = False, listener: ProgressListener = SILENT) -> Iterator[OpenStudy]:
     """Context manager: open the study in a folder, update settings and bundled data in its store, and close it.
@@ -98,8 +92,8 @@ def opened(folder: Path, *, spare_judges: bool = False, listener: ProgressListen
         check_subjects(store, file, folder / FILE)
         yield OpenStudy(folder, file, store, broken, listener)
     except FAULTS as error:
-        if wrong := find_wrong_row(store.engine):
-            raise StoreError(f"database {redacted_url(store.engine)}: {wrong}: {MEND}") from error
+        if wrong := blame_wrong_row(store.engine, error):
+            raise wrong from error
         raise
     finally:
         store.close()

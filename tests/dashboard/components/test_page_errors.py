@@ -1,0 +1,127 @@
+"""Whatever a page, a fragment or a button raises is one line on the page: no traceback, and a forged row is named."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import dashboard_demo as demo
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import gnomon.dashboard
+from gnomon.dashboard import study_picker
+from gnomon.dashboard.views import study
+from gnomon.data.errors import InputError
+from gnomon.data.maintenance import fault_report
+from gnomon.data.storage.engines import sqlite_url
+from gnomon.data.storage.store import Store
+
+pytestmark = pytest.mark.attack
+FOLDER = Path(str(gnomon.dashboard.__file__)).parent
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    made = sqlite_url(tmp_path / "gnomon.db")
+    with closing(Store.open(made)) as store:
+        demo.fill(store, fits=False)
+    return made
+
+
+@pytest.fixture
+def app(url, monkeypatch) -> AppTest:
+    monkeypatch.setenv(study_picker.VARIABLE, study_picker.encode_studies([("demo", url)]))
+    monkeypatch.setattr("sys.argv", ["app.py"])
+    return AppTest.from_file(str(FOLDER / "app.py"), default_timeout=60)
+
+
+def forge(url: str, statement: str, value: object) -> None:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement, (json.dumps(value),))
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("messages"), "this is a fault of Gnomon (KeyError: 'messages')"),
+        (RecursionError("too\x1b[31m deep\nhere"), "this is a fault of Gnomon (RecursionError: too[31m deep here)"),
+        (Exception("of a library"), "this is a fault of Gnomon (Exception: of a library)"),
+        (OSError(28, "No space left"), "[Errno 28] No space left: fix that and run the same command again"),
+        (MemoryError(), "the memory is full: end other programs, or name a smaller input"),
+        (InputError("a: is wrong: fix it"), "a: is wrong: fix it"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_any_error_of_a_page_is_one_line(app, monkeypatch, error, said):
+    def show_page() -> None:
+        raise error
+
+    monkeypatch.setattr(study, "show_page", show_page)
+    app.run()
+    assert not app.exception
+    assert [each.value for each in app.error] == ["This page cannot be shown."]
+    (line,) = (each.value for each in app.text if each.value != "demo")
+    assert line.startswith(said)
+    assert "\n" not in line
+
+
+def test_a_forged_row_is_named_and_gnomon_not_blamed(app, url):
+    forge(url, "UPDATE protocols SET content = ? WHERE name = 'stern'", {"messages": [7]})
+    app.run()
+    assert not app.exception
+    forge(url, "UPDATE events SET detail = ?", [])
+    forge(url, "INSERT INTO events (kind, detail, created_at) VALUES ('import', ?, '2026-01-01')", {"new": 7})
+    app.run()
+    assert not app.exception
+
+
+def test_one_log_is_written_for_one_fault_however_often_a_page_meets_it():
+    def fail() -> Exception:
+        try:
+            raise KeyError("x")
+        except KeyError as error:
+            return error
+
+    said = {fault_report.describe_error(fail())[0] for _ in range(3)}
+    assert len(said) == 1
+    assert ".log" in said.pop()
+
+
+def calls(tree: ast.AST, name: str) -> list[ast.keyword]:
+    return [word for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords if word.arg == name]
+
+
+MODULES = sorted(FOLDER.rglob("*.py"))
+HARMLESS = ("st.login", "st.logout", "_turn_page", "_move_to", "matrix_cell.clear_cell", "lambda: st.session_state")
+"""Callbacks that read and write no study."""
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_every_fragment_and_button_has_the_border_for_errors(module):
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            above = [ast.unparse(each) for each in node.decorator_list]
+            if any(each.startswith("st.fragment") or each.startswith("st.dialog") for each in above):
+                assert "with_errors_in_one_line" in above, f"{module.stem}.{node.name}"
+    for name in ("on_click", "on_change"):
+        for word in calls(tree, name):
+            given = ast.unparse(word.value)
+            assert given.startswith(("tell_on_page(", "'ignore'", *HARMLESS)), f"{module.stem}: {name}={given}"
+
+
+def test_every_page_is_drawn_inside_the_border():
+    tree = ast.parse((FOLDER / "app.py").read_text(encoding="utf-8"))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    pages = [node for name, node in functions.items() if name.endswith("_page") and name != "_draw_page"]
+    assert len(pages) == len(list((FOLDER / "views").glob("[!_]*.py")))
+    for page in pages:
+        assert ast.unparse(page.body[-1]).startswith("_draw_page("), page.name
+    assert ast.unparse(functions["_draw_page"].body[-1]).startswith("with errors_in_one_line():")
