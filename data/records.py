@@ -406,7 +406,11 @@ class JudgeVersion:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judge version's verdict on one trial. `facts` is None unless `state` is ok; `raw` is always kept."""
+    """One judge version's verdict on one trial. `facts` is None unless `state` is ok; `raw` is always kept.
+
+    `scores` is what a judge that grades gave, unrounded, by name: P(yes) of a question, such as `claims`, or a score of
+    the source that it was imported from. None of a judge that only decides.
+    """
 
     trial: str
     judge: str
@@ -419,6 +423,21 @@ class Verdict:
     input_tokens: int = 0
     output_tokens: int = 0
     created_at: str = ""
+    scores: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPolicy:
+    """A guideline by which raters label: its text, and the name that people know it by."""
+
+    name: str
+    text: str
+    created_at: str = ""
+
+    @property
+    def hash(self) -> str:
+        """The same text is the same policy, under whatever name."""
+        return canonical_hash(["label policy", self.text], 16)
 
 
 LONGEST_NOTE = 100_000
@@ -432,7 +451,9 @@ class Label:
     `revision` counts this rater's events on this trial from 0; `stratum` and `probability` say by which queue
     and with what inclusion probability in that call the trial was chosen (1 where every trial was labelled);
     `selection` which judges took part in the choice and the inclusion probability over all calls, None if unknown;
-    `rater_kind` what the rater is, None if it was not recorded (then the name tells: `gnomon.data.raters`).
+    `rater_kind` what the rater is, None if it was not recorded (then the name tells: `gnomon.data.raters`); `policy`
+    the hash of the guideline that the rater followed (`LabelPolicy`), "" if none was recorded; `undecided` the names of
+    facts on which either answer would be right by the rater, who gives one in `facts` all the same.
     """
 
     trial: str
@@ -448,6 +469,8 @@ class Label:
     selection: LabelSelection | None = None
     rater_kind: RaterKind | None = None
     created_at: str = ""
+    policy: str = ""
+    undecided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

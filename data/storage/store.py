@@ -27,6 +27,7 @@ from gnomon.data.records import (
     CountRow,
     JudgeVersion,
     Label,
+    LabelPolicy,
     Span,
     Subject,
     Trial,
@@ -247,6 +248,16 @@ class Store:
                     f"{LONGEST_NOTE} are the most"
                 )
         return self._insert_new(tables.labels, rows)
+
+    def add_label_policies(self, policies: Iterable[LabelPolicy]) -> int:
+        """Add guidelines that are not there yet; returns how many were new."""
+        rows = [{"hash": each.hash, "name": each.name, "text": each.text, "created_at": ""} for each in policies]
+        return self._insert_new(tables.label_policies, rows)
+
+    def label_policies(self) -> dict[str, LabelPolicy]:
+        """The guidelines by which raters labelled, by hash, oldest first."""
+        rows = self._fetch_all(select(tables.label_policies).order_by(tables.label_policies.c.created_at))
+        return {row.hash: LabelPolicy(row.name, row.text, row.created_at) for row in rows}
 
     def add_counts(self, rows: Iterable[CountRow]) -> int:
         """Add published counts that are not there yet; returns how many were new."""
@@ -617,6 +628,7 @@ def verdict_row(verdict: Verdict) -> dict[str, object]:
         **rest,
         **facts_row(verdict.facts),
         "state": str(verdict.state),
+        "scores": None if not verdict.scores else {name: float(score) for name, score in verdict.scores.items()},
     }
 
 
@@ -632,4 +644,5 @@ def label_row(label: Label) -> dict[str, object]:
         "exposure": str(label.exposure),
         "selection": None if label.selection is None else label.selection.as_document(),
         "rater_kind": None if label.rater_kind is None else str(label.rater_kind),
+        "undecided": list(label.undecided) or None,
     }

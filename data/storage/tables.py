@@ -129,6 +129,7 @@ verdicts = _checked_table(
     Column("further_facts", JSON(none_as_null=True)),
     Column("quote", Text, nullable=False),
     Column("raw", Text, nullable=False),
+    Column("scores", JSON(none_as_null=True)),
     Column("seconds", Float, nullable=False),
     Column("input_tokens", Integer, nullable=False),
     Column("output_tokens", Integer, nullable=False),
@@ -159,7 +160,17 @@ labels = _checked_table(
     Column("created_at", String(40), nullable=False),
     Column("selection", JSON(none_as_null=True)),
     Column("rater_kind", String(16)),
+    Column("policy", String(64), nullable=False, server_default=""),
+    Column("undecided", JSON(none_as_null=True)),
     UniqueConstraint("trial", "rater", "revision"),
+)
+
+label_policies = _checked_table(
+    "label_policies",
+    Column("hash", String(64), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", String(40), nullable=False),
 )
 
 judge_runs = _checked_table(
@@ -229,4 +240,4 @@ events = _checked_table(
     Column("created_at", String(40), nullable=False),
 )
 
-APPEND_ONLY = ("trials", "judges", "verdicts", "labels", "fits", "events")
+APPEND_ONLY = ("trials", "judges", "verdicts", "labels", "label_policies", "fits", "events")

@@ -28,6 +28,7 @@ from gnomon.data.records import (
     JudgeVersion,
     Label,
     LabelKind,
+    LabelPolicy,
     Span,
     Subject,
     Trial,
@@ -65,10 +66,17 @@ def full(store, make_trial):
     store.save_settings({"name": "a study", "concepts": ["ocean"], "judges": ["j"]})
     store.add_vector("v", subject="toy", concept="ocean", layer=20, norm=3.5, content={"recipe": [1, None]})
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {"a": [1.5]}))
-    store.add_verdicts([Verdict(trial.id, "j1", YES), Verdict(trial.id, "j1", None, VerdictState.ERROR, 1, raw="?")])
+    policy = LabelPolicy("second", "Whoever asks back claims nothing.\n")
+    store.add_label_policies([policy])
+    store.add_verdicts(
+        [
+            Verdict(trial.id, "j1", YES, scores={"claims": 0.1 + 0.2}),
+            Verdict(trial.id, "j1", None, VerdictState.ERROR, 1, raw="?"),
+        ]
+    )
     store.add_labels(
         [
-            Label(trial.id, "ann", YES),
+            Label(trial.id, "ann", YES, policy=policy.hash, undecided=("claims", "coherent")),
             Label(trial.id, "bob", YES, selection=LabelSelection(("j1",), "disputed", 4, 1)),
             Label(trial.id, "ann", None, LabelKind.RETRACTION, revision=1),
             Label(trial.id, "ann", YES, revision=2, exposure=Exposure.AFTER_VERDICT, note="-1"),

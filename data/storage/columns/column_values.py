@@ -247,6 +247,17 @@ def _are_readings(document: object) -> bool:
     return True
 
 
+def are_scores(document: object) -> bool:
+    """Whether a document is what the column of scores may hold: finite numbers by name, at least one."""
+    if not isinstance(document, dict) or not document:
+        return False
+    return all(type(score) in (int, float) and math.isfinite(score) for score in document.values())
+
+
+def _are_names(document: object) -> bool:
+    return isinstance(document, list) and bool(document) and all(isinstance(name, str) for name in document)
+
+
 def _is_object(document: object) -> bool:
     return isinstance(document, dict)
 
@@ -294,8 +305,10 @@ _RULES: Mapping[tuple[str, str], ValueRule] = {
     ("labels", "probability"): ValueRule(float, "number above 0 and at most 1", lambda value: 0 < value <= 1),
     ("labels", "rater_kind"): _one_of(RaterKind),
     ("labels", "role"): _one_of(RaterRole),
+    ("labels", "undecided"): ValueRule(None, "list of names of facts", _are_names),
     ("labels", "selection"): ValueRule(None, "object with a list 'judges'", is_selection_document),
     ("trials", "readings"): ValueRule(None, "table of readings by place", _are_readings),
     ("trials", "split"): _one_of(Split),
+    ("verdicts", "scores"): ValueRule(None, "object of finite numbers by name", are_scores),
     ("verdicts", "state"): _one_of(VerdictState),
 }

@@ -64,7 +64,7 @@ def test_a_study_moves_with_every_row_and_the_order_of_events(full, other):
     with move_store(full, other) as told:
         pass
     assert told == before == all_of(other) == all_of(full)
-    assert {name for name, one in before.items() if not one.rows} == {"vectors", "counts"}
+    assert {name for name, one in before.items() if not one.rows} == {"vectors", "counts", "label_policies"}
     assert other.read_frame(tables.labels)["trial"].tolist() == full.read_frame(tables.labels)["trial"].tolist()
     assert examine_database(other.engine.url.render_as_string(hide_password=False)).damage == []
     assert other.add_labels([Label(full.load_trials()[0].id, "bob", YES)]) == 1

@@ -21,6 +21,7 @@ from gnomon.data.records import (
     Facts,
     JudgeVersion,
     Label,
+    LabelPolicy,
     Span,
     Subject,
     Trial,
@@ -113,6 +114,7 @@ def test_facts_are_never_changed_or_taken_away(store, make_trial, table, action)
     trial = make_trial()
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {}))
     store.add_verdicts([Verdict(trial.id, "j1", YES)])
+    store.add_label_policies([LabelPolicy("first", "A claim is a claim.")])
     store.add_labels([Label(trial.id, "ann", YES)])
     store.add_fit(
         {"id": "f", "view": "x", "status": "ok", "data_hash": "d", "seed": 1, "priors": {}}
@@ -277,3 +279,19 @@ def test_settings_that_another_command_changes_meanwhile_are_kept(store):
     other.close()
     store.update_settings(dict)
     assert len(asked) == 2
+
+
+def test_scores_policies_and_undecided_facts_are_read_as_they_were_stored(store, make_trial):
+    trial = make_trial()
+    policy = LabelPolicy("first", "A claim is a claim.")
+    assert store.add_label_policies([policy, LabelPolicy("the same under another name", policy.text)]) == 1
+    store.add_judge(JudgeVersion("j1", "j", "logprob", {}))
+    store.add_verdicts([Verdict(trial.id, "j1", YES, scores={"claims": 1 / 3})])
+    store.add_labels(
+        [Label(trial.id, "ann", YES, policy=policy.hash, undecided=("claims",)), Label(trial.id, "bob", YES)]
+    )
+    assert [each.text for each in store.label_policies().values()] == [policy.text]
+    assert store.read_frame(tables.verdicts)["scores"].tolist() == [{"claims": 1 / 3}]
+    labels = store.read_frame(tables.labels)
+    assert labels["policy"].tolist() == [policy.hash, ""]
+    assert labels["undecided"].tolist() == [["claims"], None]
