@@ -1,0 +1,247 @@
+"""The scores of a study's judge, calibrated by its labels: from a store to section `graded` of a calibration card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import select
+
+from gnomon.calibration.correction.evidence import only_disputed
+from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence
+from gnomon.calibration.graded.calibration_curve import binned_shares, monotone_band
+from gnomon.calibration.graded.event_scores import HALF, WHOLE, event_scores
+from gnomon.calibration.graded.graded_mean import MIN_GRADED_LABELS, graded_mean, regression_mean
+from gnomon.calibration.graded.graded_results import (
+    CurveBin,
+    GradedArm,
+    GradedCalibration,
+    GradedTransfer,
+    MapPoint,
+    ThresholdChoice,
+)
+from gnomon.calibration.graded.isotonic_map import fit_isotonic
+from gnomon.calibration.graded.map_transfer import check_transfer
+from gnomon.calibration.graded.score_narrative import graded_sentences
+from gnomon.calibration.graded.score_thresholds import Sample, choose_threshold
+from gnomon.calibration.observations.frames import arms_in, facts_of_rows, verdicts_with_outcomes
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.outcomes import OutcomeRule, rule_named
+from gnomon.data.records import IMPORTED, IntervalEstimate, Split
+from gnomon.data.results import finite_estimate, finite_number
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import judges as judge_table
+from gnomon.data.storage.tables import verdicts as verdict_table
+from gnomon.data.study_settings import load_settings
+
+LEARN_NOTHING_HERE = ("logprob", IMPORTED)
+"""Kinds of judges that give scores and learn nothing from the study's train split, so that its labels may teach a map."""
+MOST_POINTS = 200
+"""Points of the map that are kept in a result."""
+
+
+def graded_calibration(
+    store: Store, version: str, view: str = "blind", *, margin: float | None = None
+) -> GradedCalibration | None:
+    """What a judge's scores are worth by the labels of one view; None where the judge gave no scores.
+
+    Labels of the train and dev splits are used, of the dev split alone where the judge may have learnt from the train
+    split; the test split is never read. Estimands: the event rate of each arm's process (`graded_mean`), its curve
+    (`binned_shares`, `monotone_band`), thresholds (`choose_threshold`), and for each subject with labels whether the
+    map that the others teach holds there (`check_transfer`).
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    version : str
+        Judge version.
+    view : {"blind", "first", "current"}, default "blind"
+        Label view (`gnomon.calibration.labels.views`).
+    margin : float, optional
+        Greatest mean residual at which a map counts as holding elsewhere, said beforehand; without one, nothing is
+        checked.
+    """
+    name, kind = _judge_named(store, version)
+    scored = scored_trials(store, version)
+    if scored.empty:
+        return None
+    train = (Split.TRAIN,) if kind in LEARN_NOTHING_HERE else ()
+    splits = tuple(str(split) for split in (*train, Split.DEV))
+    found = collect_evidence(store, [version], view, splits=splits)[0]
+    judged, pairs = (frame.merge(scored, on="trial") for frame in (found.judged, found.pairs))
+    evidence = LabelledEvidence(judged, pairs)
+    arms = tuple(_arm_calibration(arm, evidence, margin) for arm in arms_in(judged))
+    part = GradedCalibration(judge=name, version=version, view=view, splits=splits, arms=arms, words=())
+    return part.model_copy(update={"words": graded_sentences(part)})
+
+
+def scored_trials(store: Store, version: str) -> pd.DataFrame:
+    """The score of the event in each trial that a judge version scored.
+
+    Verdicts of judges of kind `logprob` that were stored before scores were kept are read from their raw text, which
+    holds them to four places.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    version : str
+        Judge version.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns trial, score and whole (whether it is the judge's single score); trials without scores have no row.
+    """
+    heard = verdicts_with_outcomes(store, [version])
+    kept = heard["scores"].tolist() if "scores" in heard else [None] * len(heard)
+    if _judge_named(store, version)[1] == "logprob" and any(each is None for each in kept):
+        raw = _raw_scores(store, version)
+        kept = [raw.get(trial) if each is None else each for trial, each in zip(heard["trial"], kept, strict=True)]
+    there = np.array([isinstance(each, Mapping) and bool(each) for each in kept], dtype=bool)
+    heard, held = heard[there], [each for each, is_there in zip(kept, there, strict=True) if is_there]
+    rule = rule_named(load_settings(store).rule)
+    values = _values_of(heard, held, rule)
+    whole = np.array([WHOLE in each for each in held], dtype=bool)
+    return pd.DataFrame({"trial": heard["trial"].tolist(), "score": values, "whole": whole})
+
+
+def _values_of(heard: pd.DataFrame, scores: Sequence[Mapping[str, float]], rule: OutcomeRule) -> np.ndarray:
+    targets = [target if isinstance(target, str) else None for target in heard["target"].tolist()]
+    return event_scores(scores, facts_of_rows(heard, rule.reads), heard["arm"].tolist(), targets, rule)
+
+
+def _raw_scores(store: Store, version: str) -> dict[str, Mapping[str, float]]:
+    column = verdict_table.c
+    query = select(column.trial, column.raw).where(column.judge == version, column.sample == 0)
+    rows = store.read_frame(query)
+    return {
+        str(trial): scores for trial, raw in zip(rows["trial"], rows["raw"], strict=True) if (scores := _parse_raw(raw))
+    }
+
+
+def _parse_raw(raw: str) -> Mapping[str, float] | None:
+    try:
+        document = json.loads(raw)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or not all(isinstance(value, float | int) for value in document.values()):
+        return None
+    return {str(name): float(value) for name, value in document.items()}
+
+
+def _judge_named(store: Store, version: str) -> tuple[str, str]:
+    column = judge_table.c
+    rows = store.read_frame(select(column.name, column.kind).where(column.version == version))
+    return (str(rows["name"].iloc[0]), str(rows["kind"].iloc[0])) if len(rows) else ("", "")
+
+
+def _arm_calibration(arm: str, found: LabelledEvidence, margin: float | None) -> GradedArm:
+    judged, pairs = (frame[frame["arm"] == arm] for frame in (found.judged, found.pairs))
+    scores, labels, weights = sample = _sample_of(pairs)
+    estimates, reason = _arm_estimates(arm, found, judged, sample)
+    graded, rounded, alone = estimates if estimates else (None, None, None)
+    return GradedArm(
+        arm=arm,
+        scored=len(judged),
+        labelled=len(pairs),
+        events=int(labels.sum()),
+        curve=_curve_bins(scores, labels, weights),
+        isotonic=_map_points(scores, labels, weights),
+        estimate=finite_estimate(graded),
+        rounded=finite_estimate(rounded),
+        labels_only=finite_estimate(alone),
+        width_ratio=_width_ratio(graded, rounded),
+        reason=reason,
+        threshold=_arm_threshold(pairs),
+        transfers=tuple(_subject_transfers(judged, pairs, margin)),
+    )
+
+
+def _sample_of(pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    scores, labels, weights = (pairs[name].to_numpy(dtype=float) for name in ("score", "true_event", "weight"))
+    return scores, labels, weights
+
+
+def _arm_estimates(
+    arm: str, found: LabelledEvidence, judged: pd.DataFrame, sample: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> tuple[tuple[IntervalEstimate, IntervalEstimate, IntervalEstimate] | None, str | None]:
+    """Estimates with scores, with rounded verdicts and with labels alone, or why there are none."""
+    scores, labels, weights = sample
+    if len(labels) < MIN_GRADED_LABELS or len(np.unique(labels)) < 2:
+        return None, f"{arm}: {len(labels)} labels with a score: {MIN_GRADED_LABELS} are needed, of events and others"
+    if only_disputed(arm, found):
+        return None, f"{arm}: only disputed transcripts are labelled, which are no sample of all"
+    pairs = found.pairs[found.pairs["arm"] == arm]
+    said, every = pairs["event"].to_numpy(dtype=float), judged["event"].to_numpy(dtype=float)
+    try:
+        graded = graded_mean(labels, scores, judged["score"], weights, superpopulation=True)
+        rounded = regression_mean(labels, said, every, weights, superpopulation=True)
+        alone = regression_mean(labels, said, every, weights, 0.0, superpopulation=True)
+    except NotEnoughDataError as why:
+        return None, f"{arm}: {why}"
+    return (graded, rounded, alone), None
+
+
+def _curve_bins(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[CurveBin, ...]:
+    if not len(scores):
+        return ()
+    found = binned_shares(scores, labels, weights)
+    return tuple(
+        CurveBin(
+            start=each.start,
+            end=each.end,
+            score=each.score,
+            labelled=each.labelled,
+            effective=each.effective,
+            share=share,
+        )
+        for each in found
+        if (share := finite_estimate(each.share)) is not None
+    )
+
+
+def _map_points(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[MapPoint, ...]:
+    if not len(scores):
+        return ()
+    learnt, band = fit_isotonic(scores, labels, weights), monotone_band(scores, labels, weights)
+    kept = np.unique(np.linspace(0, len(learnt.scores) - 1, MOST_POINTS).round().astype(int))
+    rows = zip(learnt.scores[kept], learnt.values[kept], band.low[kept], band.high[kept], strict=True)
+    return tuple(
+        MapPoint(score=float(score), value=float(value), low=finite_number(low), high=finite_number(high))
+        for score, value, low, high in rows
+    )
+
+
+def _width_ratio(graded: IntervalEstimate | None, rounded: IntervalEstimate | None) -> float | None:
+    if graded is None or rounded is None or rounded.high <= rounded.low:
+        return None
+    return (graded.high - graded.low) / (rounded.high - rounded.low)
+
+
+def _arm_threshold(pairs: pd.DataFrame) -> ThresholdChoice | None:
+    train, dev = (_sample_of(pairs[pairs["split"] == str(split)]) for split in (Split.TRAIN, Split.DEV))
+    usual = None if pairs["whole"].any() else HALF
+    try:
+        return choose_threshold(train, dev, usual=usual)
+    except NotEnoughDataError:
+        return None
+
+
+def _subject_transfers(judged: pd.DataFrame, pairs: pd.DataFrame, margin: float | None) -> list[GradedTransfer]:
+    """Each subject of an arm, on the map that the labels of all its other subjects teach."""
+    found = []
+    for subject in sorted(judged["subject"].unique()):
+        here = pairs["subject"] == subject
+        taught: Sample = _sample_of(pairs[~here])
+        if here.all() or not len(pairs):
+            continue
+        pool = judged.loc[judged["subject"] == subject, "score"].to_numpy(dtype=float)
+        slice_here = _sample_of(pairs[here])
+        found.append(
+            check_transfer(taught, pool, slice_here, margin, source="the other models", target=f"model {subject}")
+        )
+    return found
