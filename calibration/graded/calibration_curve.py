@@ -1,4 +1,4 @@
-"""Calibration curve of a judge's scores: what labels say of trials with a score, with intervals; pure array functions."""
+"""Calibration curve of a judge's scores: what labels say of trials with a score, with intervals; arrays in and out."""
 
 from __future__ import annotations
 

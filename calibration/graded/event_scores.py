@@ -23,7 +23,7 @@ HALF = 0.5
 ABOUT = "about "
 """Beginning of the name of the question whether the claim is about a concept."""
 WHOLE = "score"
-"""Name of the one score of a judge that answered no questions, as importers read it: the higher, the likelier a pass."""
+"""Name of the single score of a judge that answered no questions (imported): the higher, the likelier a pass."""
 NAMED = "named"
 """Whether the concept that is named is the injected one, beside the flags."""
 Answers = Mapping[str, bool]
@@ -34,9 +34,9 @@ def event_score(scores: Mapping[str, float], facts: Facts, rule: OutcomeRule, ar
 
     Estimand: none; a regressor, which `isotonic_map` calibrates. The event holds if one of the rule's sufficient
     combinations of answers (`sufficient_answers`) holds; a combination is as sure as its least sure answer, the event
-    as its surest combination. So the score is at least 1/2 exactly where the rounded answers make an event (ties aside),
-    whatever the rule, and it says how near the others are. It is no probability: several unsure answers count as one.
-    That the injected concept is named is as sure as its own question and as its lead over the nearest other
+    as its surest combination. So the score is at least 1/2 exactly where the rounded answers make an event (but for
+    ties), whatever the rule, and it says how near the others are. It is no probability: several unsure answers count
+    as one. That the injected concept is named is as sure as its own question and as its lead over the nearest other
     concept, halved. A question without a score counts by the verdict's own answer; concepts are not asked about
     where nothing is claimed, and then the claim's own score decides. A judge's single score of a pass counts as it is
     in arms whose pass is the event, and reversed in the others. Source: the maximum and minimum of possibility theory

@@ -1,4 +1,4 @@
-"""What a judge's scores are worth as results: calibration curve, map, estimates, thresholds, whether the map travels."""
+"""What a judge's scores are worth, as results: calibration curve, map, estimates, thresholds, transfers of the map."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ def check_transfer(
     (-margin, margin), so that a map that is off by the margin or more passes with probability at most `size`; fail if
     it lies beyond; inconclusive otherwise. Limits are Student's; labels of 0 and 1 count four discrepancies more in the
     variance, since a rare one may not have been drawn. Before any test, the map is refused (`unsupported`) where more
-    than a twentieth of the target's scores lie where fewer than five of the source's labels are at or beyond them: there
-    the map is no more than a guess, and no label of the source can tell. Source: Schuirmann (1987), two one-sided
+    than a twentieth of the target's scores lie where fewer than five of the source's labels are at or beyond them:
+    there the map is no more than a guess, and no label of the source can tell. Source: Schuirmann (1987), two one-sided
     tests; the support check is our own.
 
     Parameters
@@ -220,8 +220,8 @@ def _transfer_words(
 ) -> str:
     head = f"scores calibrated on {source}, used on {target}: "
     off = (
-        f"labels there differ from calibrated scores by {residual.value:+.3f} on average ({100 * residual.level:.0f} %: "
-        f"{residual.low:+.3f} to {residual.high:+.3f}, {labelled} labels)"
+        f"labels there differ from calibrated scores by {residual.value:+.3f} on average "
+        f"({100 * residual.level:.0f} %: {residual.low:+.3f} to {residual.high:+.3f}, {labelled} labels)"
         if residual is not None
         else ""
     )

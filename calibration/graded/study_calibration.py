@@ -37,7 +37,7 @@ from gnomon.data.storage.tables import verdicts as verdict_table
 from gnomon.data.study_settings import load_settings
 
 LEARN_NOTHING_HERE = ("logprob", IMPORTED)
-"""Kinds of judges that give scores and learn nothing from the study's train split, so that its labels may teach a map."""
+"""Kinds of judges that give scores and learn nothing from the study's train split: its labels may teach their map."""
 MOST_POINTS = 200
 """Points of the map that are kept in a result."""
 
