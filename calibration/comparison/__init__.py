@@ -1,0 +1,1 @@
+"""Comparison of two judge versions on the same labelled trials, and of label policies."""
