@@ -7,6 +7,10 @@ the noise grows with the dose and differs between concepts, and few concepts sta
     detection   pushed to yes likewise, and on the question itself further where it notices
     neither     damaged: pushed to yes or to no by chance, by each concept and on each task otherwise
     flattened   made less certain: its log-odds shrink to 0, more by some concepts than by others
+    below       the same, and the question stands below its matched questions, not above them
+    mixed       made less certain: a share of its answers is drawn by a coin; the question stands below
+    above       pushed to yes, and the question stands above its matched questions
+    certain     detects while it is made less certain
 
 `python -m bench.measures.measure_worlds --studies 400`; `--scale logit --design few` for some of it.
 """
@@ -31,8 +35,10 @@ from gnomon.stats.measures.measure_results import MeasuredEstimate
 from gnomon.stats.measures.measured_trials_frame import LOGIT, PROBABILITY, RATE, Scale, checked_frame
 from gnomon.stats.measures.yes_correction import yes_corrected_detection, yes_diagnosis
 
-SubjectKind = Literal["yes_bias", "detection", "neither", "flattened"]
-SUBJECTS: tuple[SubjectKind, ...] = ("yes_bias", "detection", "neither", "flattened")
+SubjectKind = Literal["yes_bias", "detection", "neither", "flattened", "below", "mixed", "above", "certain"]
+SUBJECTS: tuple[SubjectKind, ...] = (
+    "yes_bias", "detection", "neither", "flattened", "below", "mixed", "above", "certain",
+)  # fmt: skip
 SEED = 26
 BASELINES = {"notice": -5.0, "unrelated_no": -5.0, "unrelated_yes": 5.0}
 BEYOND, AUC = "beyond", "auc"
@@ -58,6 +64,8 @@ class ScriptedSubject:
         Standard deviation of a concept's push on a task, to yes or to no.
     shrinkage : float
         Mean share of log-odds that is lost, 0 to .5.
+    mixture : float
+        Mean share of answers that are drawn by a coin, 0 to .5.
     concept_spread : float
         Coefficient of variation of a concept's pushes.
     item_sd : float
@@ -73,6 +81,7 @@ class ScriptedSubject:
     detection: float = 0.0
     damage: float = 0.0
     shrinkage: float = 0.0
+    mixture: float = 0.0
     concept_spread: float = 0.5
     item_sd: float = 1.0
     noise: float = 1.5
@@ -88,6 +97,10 @@ SCRIPTS = {
     "detection": ScriptedSubject("detection", bias=2.0, detection=3.0),
     "neither": ScriptedSubject("neither", damage=1.5),
     "flattened": ScriptedSubject("flattened", shrinkage=0.4, notice=2.0),
+    "below": ScriptedSubject("below", shrinkage=0.4, notice=-2.0),
+    "mixed": ScriptedSubject("mixed", mixture=0.2, notice=-2.0),
+    "above": ScriptedSubject("above", bias=4.0, notice=2.0),
+    "certain": ScriptedSubject("certain", detection=5.0, shrinkage=0.4, notice=1.0),
 }
 
 
@@ -128,6 +141,7 @@ class ConceptPushes:
 
     pushes: Mapping[str, np.ndarray]
     kept: np.ndarray
+    drawn: np.ndarray
     noise: np.ndarray
 
 
@@ -142,6 +156,7 @@ class WorldRow(TypedDict):
     width: float
     bias: float
     wrong_verdicts: NotRequired[float]
+    detections: NotRequired[float]
 
 
 def concept_pushes(script: ScriptedSubject, count: int, rng: np.random.Generator) -> ConceptPushes:
@@ -165,7 +180,8 @@ def concept_pushes(script: ScriptedSubject, count: int, rng: np.random.Generator
     }
     pushes["notice"] = pushes["notice"] + script.detection * (0.5 * common + 0.5 * acts())
     kept = 1 - script.shrinkage * rng.uniform(0.4, 1.6, count)
-    return ConceptPushes(pushes, kept, script.noise * rng.uniform(0.6, 1.4, count))
+    noise = script.noise * rng.uniform(0.6, 1.4, count)
+    return ConceptPushes(pushes, kept, script.mixture * rng.uniform(0.4, 1.6, count), noise)
 
 
 def item_effects(script: ScriptedSubject, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -202,7 +218,14 @@ def set_log_odds(
     if pushes is None:
         return np.asarray(np.atleast_2d(base) + rng.normal(0, script.noise / 3, np.atleast_2d(base).shape))
     steered = pushes.kept[:, None] * base + pushes.pushes[task][:, None] + items[..., 1]
-    return np.asarray(steered + pushes.noise[:, None] * rng.standard_normal(steered.shape))
+    steered = np.asarray(steered + pushes.noise[:, None] * rng.standard_normal(steered.shape))
+    return _mixed_odds(steered, pushes.drawn[:, None]) if script.mixture else steered
+
+
+def _mixed_odds(odds: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Log-odds of answers of which a share is drawn by a coin."""
+    yes, no = ((1 - share) * expit(side * odds) + share / 2 for side in (1, -1))
+    return np.asarray(np.log(yes) - np.log(no))
 
 
 def scripted_study(
@@ -291,8 +314,19 @@ def true_corrections(
 
 
 def _logit_correction(script: ScriptedSubject, pushes: ConceptPushes) -> float:
+    if script.mixture:
+        return _simulated_correction(script, pushes)
     shifts = {task: (pushes.pushes[task] + (pushes.kept - 1) * script.baseline(task)).mean() for task in BASELINES}
     return float(shifts["notice"] - shifts["unrelated_no"])
+
+
+def _simulated_correction(script: ScriptedSubject, pushes: ConceptPushes) -> float:
+    rng, shifts = np.random.default_rng(SEED), {}
+    for task in ("notice", "unrelated_no"):
+        size = max(20, POPULATION // len(pushes.noise))
+        items = item_effects(script, size * len(pushes.noise), rng).reshape(len(pushes.noise), size, 2)
+        shifts[task] = float(set_log_odds(script, task, pushes, items, rng).mean()) - script.baseline(task)
+    return shifts["notice"] - shifts["unrelated_no"]
 
 
 @cache
@@ -333,6 +367,8 @@ def study_lines(
         if scale == BEYOND:
             yield from _beyond_lines(script, pushes, trials)
             continue
+        if scale == RATE:
+            trials = trials.assign(log_odds_yes=np.nan)
         found = yes_corrected_detection(trials, "scripted", scale=CORRECTED_SCALES[scale])
         if found is None:
             continue
@@ -420,6 +456,7 @@ def measure_world(script: ScriptedSubject, design: BatteryDesign, scale: str, st
         }
         wrong = "detection" if script.detection == 0 else "nothing_left"
         if found[0][4]:
+            rows[target]["detections"] = round(float(np.mean([line[4] == "detection" for line in found])), 4)
             rows[target]["wrong_verdicts"] = round(float(np.mean([line[4] == wrong for line in found])), 4)
     return rows
 

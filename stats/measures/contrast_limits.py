@@ -130,6 +130,35 @@ def rate_contrast(
     return ContrastInterval(interval, freedom, probability_above(interval, freedom, reference))
 
 
+def odds_contrast(
+    means: CrossedMeans, weights: np.ndarray, target: Target, *, confidence: float = LEVEL
+) -> ContrastInterval | None:
+    """A linear combination of log-odds of rates of answers, with Student's limits; None where the data hold none.
+
+    Half an event and half a non-event are added to each rate (Haldane, Anscombe); each variance is that of the crossed
+    means, by the delta method, and what the addition adds to a binomial variance.
+
+    Parameters
+    ----------
+    means : CrossedMeans
+        Means of answers, 0 or 1 each.
+    weights : ndarray, shape (groups,)
+    target : {"these", "like"}
+    confidence : float, default .95
+    """
+    if not means.can_target(target):
+        return None
+    rates = (means.means * means.sizes + 0.5) / (means.sizes + 1)
+    inside = rates * (1 - rates)
+    variance, freedom = means.contrast_variance(weights / inside, target)
+    added = np.clip(inside / (means.sizes + 1) - means.means * (1 - means.means) / means.sizes, 0, None)
+    whole = variance + float(((weights / inside) ** 2 * added).sum())
+    value, error = float(weights @ np.log(rates / (1 - rates))), math.sqrt(whole)
+    reach = student_quantile(confidence, freedom) * error
+    interval = IntervalEstimate(value, value - reach, value + reach, error, confidence, T_METHOD)
+    return ContrastInterval(interval, freedom, probability_above(interval, freedom, 0.0))
+
+
 def rate_limits(
     rates: np.ndarray, variances: np.ndarray, floors: np.ndarray, smoothed: np.ndarray, quantile: float
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ class MeasuredEstimate(ResultPart):
     """One estimate of one subject, over its whole design or `by` one cell (layer and strength)."""
 
     estimand: str
-    """rate, difference, yes_shift, shift, yes_corrected, yes_bias, flattening, beyond_flattening, d_prime, criterion or
-    auc."""
+    """rate, difference, yes_shift, shift, yes_corrected, above_matched, yes_bias, flattening, beyond_flattening,
+    d_prime, criterion or auc."""
     subject: str
     task: str
     arm: str = "injection"
@@ -42,7 +42,7 @@ class MeasuredEstimate(ResultPart):
         return self.like_these or self.these
 
 
-YesVerdict = Literal["detection", "nothing_left", "below_zero", "undecided"]
+YesVerdict = Literal["detection", "explained", "nothing_left", "below_zero", "undecided"]
 
 
 class YesCorrection(ResultPart):
@@ -56,7 +56,10 @@ class YesCorrection(ResultPart):
     margin: float
     """Largest corrected detection that counts as nothing."""
     verdict: YesVerdict
-    """For concepts like these where that interval exists, else for these concepts."""
+    """For concepts like these where that interval exists, else for these concepts. `explained`: above 0, but no further
+    than a bias to yes or a loss of certainty may raise the question."""
+    above: MeasuredEstimate | None = None
+    """The question less its matched questions, both injected: in log-odds where they were read, else in rates."""
 
 
 class YesDiagnosis(ResultPart):

@@ -21,16 +21,29 @@ is given only where Y0 - U0 is above `MIN_GAP`. Source: Hahami et al. (2025), th
 entropy account of Sridharan (2026).
 
 *Nothing is left* where the upper limit of yes-corrected detection is below a margin: a one-sided equivalence statement
-at .975. *Detection* where the lower limit is above 0 and the upper not below the margin.
+at .975. *Detection* where nothing else that raises answers can explain the shift. Suppose that the vector makes f(l) of
+every log-odds l, where f rises and its slope is at most 1: any bias to yes, and any loss of certainty, whether it
+shrinks log-odds or mixes answers with even odds. Then f(N0) <= f(U0) + max(N0 - U0, 0), so that of the two quantities
+
+    yes-corrected          (N1 - N0) - (U1 - U0)
+    above the matched      N1 - U1
+
+one is at most 0: the first where N0 >= U0, the second where N0 <= U0. Detection is said where the lower limits of both
+are above 0 in log-odds, in whichever scale the estimate is (an intersection-union test: its size is that of one limit,
+.025), and the upper limit of the estimate is not below the margin. Where the first alone is above 0, the shift is
+*explained*. Of answers in words without readings, log-odds are those of the rates, half an answer added to each count.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from gnomon.stats.estimand_registry import INJECTION
-from gnomon.stats.measures.crossed_means import crossed_means, trial_group
+from gnomon.stats.measures.contrast_limits import odds_contrast
+from gnomon.stats.measures.crossed_means import LIKE, THESE, crossed_means, trial_group
 from gnomon.stats.measures.measure_results import MeasuredEstimate, YesCorrection, YesDiagnosis, YesVerdict
 from gnomon.stats.measures.measured_contrasts import (
     Cell,
@@ -44,6 +57,7 @@ from gnomon.stats.measures.measured_contrasts import (
 from gnomon.stats.measures.measured_trials_frame import (
     LOGIT,
     NOTICE,
+    RATE,
     UNRELATED_NO,
     UNRELATED_YES,
     Scale,
@@ -54,6 +68,7 @@ from gnomon.stats.measures.measured_trials_frame import (
 )
 
 YES_SHIFT, YES_CORRECTED, SHIFT = "yes_shift", "yes_corrected", "shift"
+ABOVE_MATCHED = "above_matched"
 YES_BIAS, FLATTENING, BEYOND = "yes_bias", "flattening", "beyond_flattening"
 MARGINS: dict[Scale, float] = {"logit": 0.5, "probability": 0.05, "rate": 0.05}
 """Largest corrected detection that counts as nothing, by scale: log-odds, or a share."""
@@ -115,23 +130,30 @@ def yes_corrected_detection(
     )
     if not asked or not matched:
         return None
-    terms = (*asked, *scaled_terms(matched, -1.0))
-    corrected = estimate_contrast(frame, subject, ContrastPlan(YES_CORRECTED, terms, scale, yes_values))
+    plan = ContrastPlan(YES_CORRECTED, (*asked, *scaled_terms(matched, -1.0)), scale, yes_values)
+    corrected = estimate_contrast(frame, subject, plan)
     notice = yes_shift(frame, subject, cell, scale=scale, task=task)
     unrelated = yes_shift(frame, subject, cell, scale=scale)
     if corrected is None or notice is None or unrelated is None:
         return None
     bound = MARGINS[scale] if margin is None else margin
+    in_odds = estimate_contrast(frame, subject, replace(plan, scale=LOGIT))
+    level = replace(
+        plan, estimand=ABOVE_MATCHED, terms=(plan.terms[0], plan.terms[2]), scale=LOGIT if in_odds else RATE
+    )
+    above = estimate_contrast(frame, subject, level)
+    rises = _is_above_zero(in_odds) if in_odds else _rises_in_odds_of_rates(frame, subject, plan)
     return YesCorrection(
         corrected=corrected,
         notice=notice,
         unrelated=unrelated,
         margin=bound,
-        verdict=correction_verdict(corrected, bound),
+        verdict=correction_verdict(corrected, bound, is_explained=not (rises and _is_above_zero(above))),
+        above=above,
     )
 
 
-def correction_verdict(corrected: MeasuredEstimate, margin: float) -> YesVerdict:
+def correction_verdict(corrected: MeasuredEstimate, margin: float, *, is_explained: bool = False) -> YesVerdict:
     """What the interval of yes-corrected detection says against 0 and a margin.
 
     Parameters
@@ -139,6 +161,8 @@ def correction_verdict(corrected: MeasuredEstimate, margin: float) -> YesVerdict
     corrected : MeasuredEstimate
     margin : float
         Largest value that counts as nothing.
+    is_explained : bool
+        Whether a bias to yes and a loss of certainty may raise the question as far.
     """
     limits = corrected.headline
     if limits is None:
@@ -147,7 +171,9 @@ def correction_verdict(corrected: MeasuredEstimate, margin: float) -> YesVerdict
         return "below_zero"
     if limits.high < margin:
         return "nothing_left"
-    return "detection" if limits.low > 0 else "undecided"
+    if limits.low <= 0:
+        return "undecided"
+    return "explained" if is_explained else "detection"
 
 
 def yes_diagnosis(frame: pd.DataFrame, subject: str, cell: Cell | None = None) -> YesDiagnosis | None:
@@ -229,3 +255,22 @@ def _beyond_gradient(means: np.ndarray) -> np.ndarray:
             distance / gap + distance * slope / gap,
         ]
     )
+
+
+def _is_above_zero(estimate: MeasuredEstimate | None) -> bool:
+    return estimate is not None and estimate.headline is not None and estimate.headline.low > 0
+
+
+def _rises_in_odds_of_rates(frame: pd.DataFrame, subject: str, plan: ContrastPlan) -> bool:
+    """Whether the lower limit of a contrast of rates is above 0 on the scale of their log-odds."""
+    trials = [select_trials(frame, subject, term.task, term.arm, term.cell) for term in plan.terms]
+    groups = [
+        trial_group(term.task, rows, yes_values(rows, RATE)) for term, rows in zip(plan.terms, trials, strict=True)
+    ]
+    if not all(len(group.values) for group in groups):
+        return False
+    means = crossed_means(groups)
+    found = odds_contrast(means, np.array([term.weight for term in plan.terms]), LIKE) or odds_contrast(
+        means, np.array([term.weight for term in plan.terms]), THESE
+    )
+    return found is not None and found.interval.low > 0

@@ -117,6 +117,8 @@ def verdict_phrase(correction: YesCorrection) -> str:
     margin = _number(correction.margin, correction.corrected.scale)
     return {
         "detection": "the question rises by more than the yes-shift",
+        "explained": "the question rises by more than the yes-shift, but no further than a bias to yes or less certain "
+        "answers may raise it",
         "nothing_left": f"nothing is left after the yes-shift (below the margin of {margin})",
         "below_zero": "the question rises by less than the yes-shift",
         "undecided": f"the interval holds 0 and reaches the margin of {margin}, so it does not decide",

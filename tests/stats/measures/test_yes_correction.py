@@ -10,17 +10,16 @@ from gnomon.stats.measures.measured_trials_frame import checked_frame
 from gnomon.stats.measures.yes_correction import _beyond_gradient, yes_corrected_detection, yes_diagnosis, yes_shift
 from tests.stats.measures.conftest import MakeTrials, trial_rows
 
-RNG = np.random.default_rng(7)
 BASE = {"notice": -4.0, "unrelated_no": -8.0, "unrelated_yes": 8.0}
 CONCEPTS, ITEMS = 5, 6
 
 
-def scripted(change, trials: MakeTrials, noise: float = 0.2, columns: tuple[str, ...] = tuple(BASE)):
+def scripted(change, trials: MakeTrials, noise: float = 0.2, base: dict[str, float] = BASE):
     """Trials of a subject whose log-odds `l` become `change(task, l)` under a vector."""
-    tables = []
-    for task in columns:
-        plain = BASE[task] + RNG.normal(0, 1, ITEMS)
-        steered = change(task, np.tile(plain, (CONCEPTS, 1))) + RNG.normal(0, noise, (CONCEPTS, ITEMS))
+    tables, rng = [], np.random.default_rng(7)
+    for task, odds in base.items():
+        plain = odds + rng.normal(0, 1, ITEMS)
+        steered = change(task, np.tile(plain, (CONCEPTS, 1))) + rng.normal(0, noise, (CONCEPTS, ITEMS))
         expected = "no" if task == "unrelated_no" else "yes"
         tables += [
             trial_rows(task, "injection", steered.tolist(), expected=expected),
@@ -66,6 +65,68 @@ def test_a_loss_of_certainty_is_no_bias_and_no_detection(trials: MakeTrials) -> 
     assert corrected.corrected.value < -1, "the question starts nearer to even odds than its matched questions"
     assert found.beyond.these is not None
     assert found.beyond.these.low < 0 < found.beyond.these.high
+
+
+def mixed_with_even_odds(odds: np.ndarray, share: float = 0.2) -> np.ndarray:
+    """Log-odds of answers of which a share is drawn by a coin."""
+    chance = (1 - share) / (1 + np.exp(-odds)) + share / 2
+    return np.log(chance / (1 - chance))
+
+
+@pytest.mark.parametrize("scale", ["logit", "probability", "rate"])
+@pytest.mark.parametrize("notice", [-10.0, -8.0, -4.0], ids=["below matched", "as matched", "above matched"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda odds: odds + 4, lambda odds: 0.4 * odds, mixed_with_even_odds, lambda odds: 0.6 * odds + 2],
+    ids=["bias", "shrunk", "mixed", "both"],
+)
+def test_no_change_that_is_the_same_of_all_questions_is_called_a_detection(change, notice, scale, trials) -> None:
+    frame = scripted(lambda _, odds: change(odds), trials, base=BASE | {"notice": notice})
+    found = yes_corrected_detection(frame, "s", scale=scale)
+    assert found is not None
+    assert found.verdict != "detection"
+
+
+@pytest.mark.parametrize("scale", ["logit", "probability"])
+@pytest.mark.parametrize("notice", [-10.0, -8.0, -4.0])
+def test_a_detection_is_told_under_a_loss_of_certainty(notice: float, scale, trials: MakeTrials) -> None:
+    frame = scripted(lambda task, odds: 0.8 * odds + 6 * (task == "notice"), trials, base=BASE | {"notice": notice})
+    found = yes_corrected_detection(frame, "s", scale=scale)
+    assert found is not None
+    assert found.above is not None
+    assert found.verdict == "detection"
+
+
+def test_a_rise_that_less_certain_answers_explain_is_said_to_be_explained(trials: MakeTrials) -> None:
+    frame = scripted(lambda _, odds: 0.5 * odds, trials, base=BASE | {"notice": -12.0})
+    found = yes_corrected_detection(frame, "s")
+    assert found is not None
+    assert found.corrected.headline is not None
+    assert found.corrected.headline.low > 0
+    assert found.verdict == "explained"
+
+
+def test_answers_in_words_tell_a_detection_from_a_bias_to_a_question_that_stands_higher(trials: MakeTrials) -> None:
+    def answers(share: float, items: int) -> list[float]:
+        return [float(i < share * items) for i in range(items)]
+
+    def verdict_of(shares: dict[str, tuple[float, float]]) -> str:
+        tables = []
+        for task, (plain, steered) in shares.items():
+            right = (lambda each: [1 - x for x in each]) if task == "unrelated_no" else list
+            expected = "no" if task == "unrelated_no" else "yes"
+            tables += [
+                trial_rows(task, "injection", [right(answers(steered, 40))] * 6, column="correct", expected=expected),
+                trial_rows(task, "control", [right(answers(plain, 40))], column="correct", expected=expected),
+            ]
+        found = yes_corrected_detection(trials(*tables), "s", scale="rate")
+        assert found is not None
+        return found.verdict
+
+    assert verdict_of({"notice": (0.1, 0.8), "unrelated_no": (0.05, 0.1)}) == "detection"
+    assert verdict_of({"notice": (0.2, 0.65), "unrelated_no": (0.05, 0.25)}) == "explained", (
+        "the same push of 2 log-odds"
+    )
 
 
 def test_a_bias_raises_both_kinds_of_questions(trials: MakeTrials) -> None:
