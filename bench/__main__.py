@@ -18,6 +18,7 @@ MEASUREMENTS = {
     "validity": "validity.interval_validity",
     "hostile": "validity.hostile_worlds",
     "measures": "measures.measure_worlds",
+    "exactness": "measures.reading_exactness",
     "sweeps": "validity.sweep_clustering",
     "slopes": "validity.slopes",
     "sensitivity": "validity.sensitivity",

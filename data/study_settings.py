@@ -10,7 +10,7 @@ from gnomon.data.errors import StoreError
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
-from gnomon.data.storage.stored_settings import COUNTS, SubjectAxes
+from gnomon.data.storage.stored_settings import COUNTS, SubjectAxes, SubjectVariant
 
 
 class PlannedDesign(BaseModel):
@@ -70,6 +70,7 @@ class StudySettings(BaseModel):
     admitted_raters: tuple[str, ...] = ()
     fit_judges: tuple[str, ...] = ()
     design: PlannedDesign = PlannedDesign()
+    variants: tuple[SubjectVariant, ...] = ()
 
     @property
     def truth_rule(self) -> TruthRule:

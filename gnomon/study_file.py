@@ -40,6 +40,7 @@ from gnomon.data.outcomes import RULES
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import NONE, OTHER, Arm, RaterKind, Span
 from gnomon.data.storage.engines import redact_password, sqlite_file, sqlite_url
+from gnomon.data.storage.stored_settings import SubjectVariant, VariantChange
 from gnomon.judging.config import JudgeConfig
 from gnomon.stats.model.priors import Priors
 
@@ -97,7 +98,9 @@ class SubjectSpec(StudyTable):
     `pickled_weights` and `trust_remote_code` allow files that can run code of the model's authors; both are off by
     default. `layers`, `depths` and `strengths` take the place of the design's for this model; layers or depths, where
     one of the two is given, of both. `adapter` is a folder of a PEFT adapter that is merged into the model, `ablate` a
-    file of a direction that is taken out of its residual stream, `vectors_of` another model whose vectors are added.
+    file of a direction that is taken out of its residual stream, `vectors_of` another model whose vectors are added;
+    the two are then compared as a variant and its base. `preface` is what the first message of each of its trials
+    begins with.
     """
 
     name: str = Field(min_length=1, max_length=200)
@@ -115,11 +118,24 @@ class SubjectSpec(StudyTable):
     adapter: str | None = None
     ablate: str | None = None
     vectors_of: str | None = None
+    preface: str | None = Field(default=None, min_length=1, max_length=20_000)
 
     @property
     def has_axes(self) -> bool:
         """Whether it has layers, depths or strengths of its own."""
         return not (self.layers is None and self.depths is None and self.strengths is None)
+
+    def as_variant(self) -> SubjectVariant | None:
+        """The variant of another model that this is: one that is steered with the other's vectors."""
+        if self.vectors_of is None:
+            return None
+        made: dict[VariantChange, str | None] = {
+            "adapter": self.adapter,
+            "ablated": self.ablate,
+            "informed": self.preface,
+        }
+        changes = tuple(change for change, given in made.items() if given is not None)
+        return SubjectVariant(variant=self.name, base=self.vectors_of, changes=changes)
 
 
 class ReplicateSpec(RootModel[dict[Arm, PositiveInt]]):

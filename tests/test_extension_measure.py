@@ -25,7 +25,7 @@ from gnomon.data.records import Trial
 from gnomon.data.storage import tables
 from gnomon.data.storage.pending_verdicts import pending_trials
 from gnomon.data.storage.store import Store
-from gnomon.stats.narrative.battery_sentences import measure_sentence
+from gnomon.stats.narrative.battery.battery_sentences import measure_sentence
 from gnomon.stats.narrative.study_overview import summarize_study
 
 NAME = "forced_choice"

@@ -9,12 +9,16 @@ from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.charts import battery_charts
 from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.measures.measure_results import BatterySummary
-from gnomon.stats.narrative import battery_sentences as telling
-from gnomon.stats.narrative.battery_table import NOTE, battery_table
+from gnomon.stats.narrative.battery import battery_sentences as telling
+from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
+from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking, with_reader_headings
+from gnomon.stats.variants.variant_contrasts import compare_variants
+from gnomon.stats.variants.variant_results import VariantComparison
 
 
 def show_page() -> None:
@@ -29,6 +33,7 @@ def show_page() -> None:
     _show_yes_shift(summary, subject)
     _show_tasks(summary, subject)
     _show_bits(summary, subject)
+    _show_variants(cached_variants(place.url, study_picker.change_token(store), store), subject)
     st.caption(escape_markdown(f"{telling.TARGETS} {telling.UNITS}"))
 
 
@@ -46,6 +51,38 @@ def cached_summary(url: str, stamp: tuple[int, ...], _store: Store) -> BatterySu
         The study's store; not part of the cache key.
     """
     return summarise_battery(battery_trials(_store))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def cached_variants(url: str, stamp: tuple[int, ...], _store: Store) -> list[VariantComparison]:
+    """Every declared variant against its base, kept until a fact is added to the study.
+
+    Parameters
+    ----------
+    url : str
+        URL of the study's database; part of the cache key.
+    stamp : tuple of int
+        The study's change token; part of the cache key.
+    _store : Store
+        The study's store; not part of the cache key.
+    """
+    declared = load_settings(_store).variants
+    return compare_variants(battery_trials(_store), declared) if declared else []
+
+
+def _show_variants(comparisons: list[VariantComparison], subject: str) -> None:
+    """A variant against its base, on the page of either."""
+    mine = [each for each in comparisons if subject in (each.variant, each.base)]
+    if not mine:
+        return
+    st.subheader("Variants of one model", help=define_terms("variant"))
+    for comparison in mine:
+        for line in variant_sentences(comparison):
+            st.text(non_breaking(line))
+        if comparison.tasks:
+            st.markdown(escape_markdown(f"{comparison.variant} less {comparison.base}"))
+            st.dataframe(variant_table(comparison), hide_index=True, height="content")
+    st.caption(escape_markdown(VARIANT_NOTE))
 
 
 def _pick_subject(summary: BatterySummary) -> str:

@@ -15,6 +15,7 @@ from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.errors import GnomonError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.aggregation import judged_cells, published_cells
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import (
@@ -28,6 +29,7 @@ from gnomon.stats.estimand_registry import (
 )
 from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
+from gnomon.stats.narrative.battery.variant_sentences import judged_variant_sentences
 from gnomon.stats.narrative.caveats import COUNTS_WITHOUT_CORRECTION, PUBLISHED_VIEW
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, default_figure, fit_for, frame_rows
 from gnomon.stats.narrative.fit_sentences import misfit_headline
@@ -62,6 +64,7 @@ def show_page() -> None:
     _scaling_chart(fits, fit, name)
     show_methods(fit)
     _scaling_sentences(place, store, fit, name)
+    _show_variants(store, fit, name)
     _compare_pair(fit, name)
     _show_breakdown(fit, name)
     _show_cells(fit, name)
@@ -250,6 +253,15 @@ def lee_bounds(
         if all(arm.engaged > 0 for arm in both):
             found[str(subject)] = bounds_with_interval(*both)
     return found
+
+
+def _show_variants(store: Store, fit: FitFrames, name: str) -> None:
+    """Each variant that the study file declares, against the model whose vectors it has."""
+    lines = list(judged_variant_sentences(fit.contrasts, load_settings(store).variants, name))
+    if lines:
+        st.subheader("Variants of one model", help=define_terms("variant"))
+        for line in lines:
+            st.text(non_breaking(line))
 
 
 def _compare_pair(fit: FitFrames, name: str) -> None:

@@ -15,7 +15,7 @@ from gnomon.data.records import Arm, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.design_scope import report_counts
 from gnomon.data.storage.store import Store
-from gnomon.stats.narrative.battery_sentences import measure_sentence
+from gnomon.stats.narrative.battery.battery_sentences import measure_sentence
 from gnomon.stats.narrative.fit_frames import read_fit
 from gnomon.stats.narrative.formatting import (
     count_noun,

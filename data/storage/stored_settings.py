@@ -12,12 +12,34 @@ COUNTS = "counts"
 """Kind of a study that holds published counts and no trials."""
 
 
+VariantChange = Literal["adapter", "ablated", "informed"]
+"""An adapter is merged into its weights, a direction is ablated, its prompts begin with further words."""
+
+
 class SubjectAxes(BaseModel):
     """Layers and strengths that a design plans for one model: by layer, from 0, its strengths."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     doses: dict[int, tuple[float, ...]]
+
+
+class SubjectVariant(BaseModel):
+    """A model that the study file declares to be a variant of another: it is steered with the other's vectors.
+
+    Attributes
+    ----------
+    variant, base : str
+        Names of both models.
+    changes : tuple of {"adapter", "ablated", "informed"}
+        What is changed in it; empty where it is another model with the same vectors.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    variant: str
+    base: str
+    changes: tuple[VariantChange, ...] = ()
 
 
 class StoredSettings(TypedDict, total=False):
@@ -36,6 +58,7 @@ class StoredSettings(TypedDict, total=False):
     fit_judges: list[str]
     design: dict[str, JsonValue]
     scope: dict[str, JsonValue]
+    variants: list[JsonValue]
 
 
 def wrong_settings(values: Mapping[str, object]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Protocols that put a measure's questions in place of their own last one; knows nothing of trials or vectors."""
+"""Protocols that are changed: a measure's questions in place of their own, words before their first message."""
 
 from __future__ import annotations
 
@@ -66,6 +66,26 @@ def question_protocols(
     """
     asked = measure.questions(concept, concepts)
     return tuple(protocol_with_question(protocol, question, measure.max_tokens) for question in asked)
+
+
+def prefaced_protocol(protocol: Protocol, preface: str) -> Protocol:
+    """The protocol as a subject reads it whose first message begins with further words; spans keep their own text.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The original protocol, under whose hash its trials are stored.
+    preface : str
+        The words, which an empty line follows; nothing is changed if empty.
+    """
+    if not preface:
+        return protocol
+    first, *others = protocol.messages
+    spans = tuple(
+        replace(span, turn=None, text=first.content.strip()) if span.turn == 0 else span for span in protocol.spans
+    )
+    messages = (ProtocolMessage(first.role, f"{preface}\n\n{first.content}"), *others)
+    return replace(protocol, messages=messages, spans=spans)
 
 
 def condition_protocols(

@@ -33,7 +33,8 @@ class LoadedSubject:
 
     Two subjects with the same revision respond alike (`SubjectEditions`). `files` names all files of a subject whose
     study holds it under a revision of the first edition, which covers some of them; it is empty for others. `model` is
-    a transformers causal language model in evaluation mode, `tokenizer` its fast tokenizer.
+    a transformers causal language model in evaluation mode, `tokenizer` its fast tokenizer. `preface` is what the
+    first message of each of its prompts begins with; it is part of the revision.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LoadedSubject:
     parameters: float
     files: str = ""
     first_revision: str = ""
+    preface: str = ""
 
     @property
     def model_device(self) -> Any:

@@ -1,4 +1,4 @@
-"""Loads subjects and their variants: an adapter merged into the weights, a direction ablated from the residual stream.
+"""Loads subjects and their variants: an adapter merged, a direction ablated from the residual stream, a preface.
 
 Nothing of an adapter is executed: two files are read, and a low-rank product is added to each weight that they name.
 """
@@ -33,9 +33,16 @@ DIRECTION = "direction"
 
 
 def load_variant(
-    kind: EngineKind, name: str, model: str, *, adapter: str | None = None, ablate: str | None = None, **options: Any
+    kind: EngineKind,
+    name: str,
+    model: str,
+    *,
+    adapter: str | None = None,
+    ablate: str | None = None,
+    preface: str | None = None,
+    **options: Any,
 ) -> Any:
-    """A subject as an engine loads it, with an adapter merged and a direction ablated where they are named.
+    """A subject as an engine loads it, with an adapter, an ablated direction and a preface where they are named.
 
     Parameters
     ----------
@@ -49,6 +56,8 @@ def load_variant(
         Folder of a PEFT adapter (`merge_adapter`).
     ablate : str, optional
         File of a direction (`read_direction`).
+    preface : str, optional
+        What the first message of each of its prompts begins with.
     **options : object
         Further arguments of the engine's loader.
 
@@ -63,7 +72,7 @@ def load_variant(
         The engine has no model in torch, or adapter or direction do not fit it.
     """
     subject = kind.load_engine_subject(name, model, **options)
-    if adapter is None and ablate is None:
+    if adapter is None and ablate is None and preface is None:
         return subject
     if not isinstance(subject, LoadedSubject):
         raise InputError(f"subject '{name}': engine '{kind.name}' has no model in torch to change")
@@ -73,7 +82,10 @@ def load_variant(
     if ablate is not None:
         direction, changed["ablated"] = read_direction(name, Path(ablate), subject.width)
         ablate_direction(subject.model, decoder_blocks(subject.model), direction)
-    return replace(subject, revision=canonical_hash(changed), files="", first_revision="")
+    if preface is not None:
+        changed["preface"] = preface
+    revision = canonical_hash(changed)
+    return replace(subject, revision=revision, files="", first_revision="", preface=preface or "")
 
 
 @torch.no_grad()

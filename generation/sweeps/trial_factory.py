@@ -26,7 +26,7 @@ from gnomon.generation.engine.base import (
 )
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.prompts.protocol import Protocol
-from gnomon.generation.prompts.question_protocols import condition_protocols, question_protocols
+from gnomon.generation.prompts.question_protocols import condition_protocols, prefaced_protocol, question_protocols
 from gnomon.generation.prompts.thinking import readable_text, split_thinking
 from gnomon.generation.prompts.tokenization import TokenizedPrompt, make_prompt
 from gnomon.generation.sweeps.trial_design import (
@@ -161,8 +161,9 @@ class TrialFactory:
         self.subject, self.design = subject, design
         self._kind = ENGINES.find(engine)
         self.engine = self._kind.build_engine(subject, rows)
+        preface: str = getattr(subject, "preface", "")
         self._said = {  # before the vectors, which take long: here a protocol that does not suit the subject is told
-            each.protocol_hash: (each, make_prompt(subject.tokenizer, each, design.day))
+            each.protocol_hash: (each, make_prompt(subject.tokenizer, prefaced_protocol(each, preface), design.day))
             for each in all_protocols(design, protocols)
         }
         steered = any(ARMS[arm].is_steered for arm in design.arms)

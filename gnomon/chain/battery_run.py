@@ -17,6 +17,7 @@ from gnomon.data.arms.battery_measures import BATTERY, ITEMS, asked_tasks
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.results import ResultDocument, ResultPart
 from gnomon.stats.measures.measure_results import BatterySummary
+from gnomon.stats.variants.variant_results import VariantComparison
 from gnomon.study_file import DesignSpec, SubjectSpec
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class BatteryDocument(ResultDocument):
     legend: tuple[BatteryTaskLegend, ...]
     summary: BatterySummary
     """Estimates of these models and tasks, from every trial of the design as it stands that the study holds."""
+    variants: tuple[VariantComparison, ...] = ()
+    """Variants among these models, each against the model whose vectors it has (`vectors_of` in the study file)."""
 
 
 def run_battery(
@@ -75,11 +78,14 @@ def run_battery(
     """
     from gnomon.calibration.measures.battery_trials import battery_trials
     from gnomon.stats.measures.battery_summary import summarise_battery
+    from gnomon.stats.variants.variant_contrasts import compare_variants
 
     specs, design = requested_sweeps(study, subjects, ())
     chosen = _chosen_tasks(tasks)
     options.engine_kind()
     generated = [_run_subject(study, spec, design, chosen, items, options) for spec in specs]
+    trials = battery_trials(study.store, [spec.name for spec in specs], chosen)
+    declared = [found for spec in specs if (found := spec.as_variant()) is not None]
     return BatteryDocument(
         study=study.file.name,
         items=items,
@@ -89,7 +95,8 @@ def run_battery(
             for name, task in BATTERY.items()
             if (task.asked_in or name) in chosen
         ),
-        summary=summarise_battery(battery_trials(study.store, [spec.name for spec in specs], chosen)),
+        summary=summarise_battery(trials),
+        variants=tuple(compare_variants(trials, declared)),
     )
 
 

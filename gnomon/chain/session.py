@@ -192,6 +192,9 @@ def _study_settings(
         "fit_judges": list(file.fit.judges),
         "design": planned_design(file, store) if file.design else {},
     }
+    variants = [found.model_dump(mode="json") for spec in file.subjects if (found := spec.as_variant()) is not None]
+    if variants or "variants" in held:
+        settings["variants"] = variants
     if scope is not None or "scope" in held:
         settings["scope"] = held["scope"] if scope is None else scope
     if broken:  # the order of judges is that of the whole file, which has to be corrected first

@@ -343,7 +343,8 @@ def _known_options(study: OpenStudy, spec: SubjectSpec, kind: EngineKind) -> dic
         for key, given in (("adapter", spec.adapter), ("ablate", spec.ablate))
         if given is not None
     }
-    return load_options(spec) | known | changes
+    preface = {} if spec.preface is None else {"preface": spec.preface}
+    return load_options(spec) | known | changes | preface
 
 
 def load_options(spec: SubjectSpec) -> dict[str, Any]:

@@ -7,7 +7,7 @@ left out, whatever a fit contains.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,16 +29,24 @@ from gnomon.data.files import write_atomically
 from gnomon.data.records import utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store, code_version
+from gnomon.data.storage.stored_settings import SubjectVariant
 from gnomon.data.study_settings import load_settings
 from gnomon.report.pdf import find_browser, html_to_pdf
 from gnomon.stats.charts import battery_charts, diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, is_corrected, listed_estimands, main_estimand
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.measures.battery_summary import summarise_battery
-from gnomon.stats.narrative import battery_sentences, estimate_sentences, fit_sentences
+from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative import headline_table as headline_tables
-from gnomon.stats.narrative.battery_sentences import measure_sentence
-from gnomon.stats.narrative.battery_table import NOTE, battery_table
+from gnomon.stats.narrative.battery import battery_sentences
+from gnomon.stats.narrative.battery.battery_sentences import measure_sentence
+from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
+from gnomon.stats.narrative.battery.variant_sentences import (
+    VARIANT_NOTE,
+    judged_variant_sentences,
+    variant_sentences,
+    variant_table,
+)
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows, opening_estimand
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import format_points, join_names, non_breaking, with_reader_headings
@@ -46,6 +54,7 @@ from gnomon.stats.narrative.method_sentences import method_sentences, method_tab
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
 from gnomon.stats.stored_fits import newest_fits
+from gnomon.stats.variants.variant_contrasts import compare_variants
 from gnomon.study_file import StudyFile
 
 TITLES = {"published": "As published", "judged": "As judged", "corrected": "Corrected for judge error"}
@@ -134,7 +143,7 @@ def write_report(study: ReportedStudy, out: Path, tell: Callable[[str], object] 
     shown = {view: fit for view, fit in fits.items() if not (forbidden and view.startswith(CORRECTED_VIEW))}
     sections = [
         _summary_section(found, fits, shown),
-        *_finding_sections(fits, forbidden),
+        *_finding_sections(fits, forbidden, load_settings(study.store).variants),
         *_sensitivity_section(study.store, shown),
         *_battery_section(study.store),
         *_refusal_section(fits),
@@ -237,8 +246,10 @@ def _check_section(fits: Mapping[str, FitFrames]) -> Iterator[ReportSection]:
         yield made
 
 
-def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> Iterator[ReportSection]:
-    """One section per fit: its main estimate against size, each model, steps between sizes, breakdowns."""
+def _finding_sections(
+    fits: Mapping[str, FitFrames], forbidden: str | None, variants: Sequence[SubjectVariant] = ()
+) -> Iterator[ReportSection]:
+    """One section per fit: its main estimate against size, each model, steps between sizes, variants, breakdowns."""
     for view, fit in fits.items():
         kind = view.split(":")[0]
         title = TITLES[kind] if kind == view else f"{TITLES[kind]} ({view.partition(':')[2]})"
@@ -260,6 +271,7 @@ def _finding_sections(fits: Mapping[str, FitFrames], forbidden: str | None) -> I
             if (misfit := fit_sentences.misfit_headline(fit.predictive)) is not None:
                 made.lines.append(misfit)
             _add_main_estimate(made, fit, name)
+            made.lines += judged_variant_sentences(fit.contrasts, variants, name)
             _add_methods(made, fit)
             _add_breakdowns(made, fit, name)
             kept = [column for column in SHOWN if column in fit.estimands]
@@ -347,7 +359,8 @@ def _sensitivity_section(store: Store, fits: Mapping[str, FitFrames]) -> Iterato
 
 def _battery_section(store: Store) -> Iterator[ReportSection]:
     """Tasks that a bias to yes cannot fake, model by model, and what is left of detection after the yes-shift."""
-    summary = summarise_battery(battery_trials(store))
+    trials = battery_trials(store)
+    summary = summarise_battery(trials)
     if not summary.subjects:
         return
     made = ReportSection("battery", "Battery", [battery_sentences.TARGETS, battery_sentences.UNITS, NOTE])
@@ -360,6 +373,13 @@ def _battery_section(store: Store) -> Iterator[ReportSection]:
             words = " ".join(battery_sentences.task_sentences(summary, subject))
             made.pictures.append(make_picture(battery_charts.battery_chart(summary, subject), words))
             made.tables.append(_table_content(f"Tasks: {subject}", table))
+    comparisons = compare_variants(trials, load_settings(store).variants)
+    made.lines += [VARIANT_NOTE] if comparisons else []
+    for comparison in comparisons:
+        made.lines += variant_sentences(comparison)
+        if comparison.tasks:
+            title = f"{comparison.variant} less {comparison.base}"
+            made.tables.append(_table_content(title, variant_table(comparison)))
     yield made
 
 

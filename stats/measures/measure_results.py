@@ -14,7 +14,7 @@ class MeasuredEstimate(ResultPart):
 
     estimand: str
     """rate, difference, yes_shift, shift, yes_corrected, above_matched, yes_bias, flattening, beyond_flattening,
-    d_prime, criterion or auc."""
+    d_prime, criterion, auc; of a variant less its base variant_rate, variant_difference, variant_yes_corrected."""
     subject: str
     task: str
     arm: str = "injection"

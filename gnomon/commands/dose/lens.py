@@ -69,6 +69,7 @@ def read_lens(folder: Path, subjects: Sequence[str], concepts: Sequence[str], op
 def _subject_rows(study: OpenStudy, spec: SubjectSpec, design: DesignSpec, options: GenerateOptions) -> list[LensRow]:
     from gnomon.generation.engine.injection import VectorAddition
     from gnomon.generation.prompts.protocol import load_protocol
+    from gnomon.generation.prompts.question_protocols import prefaced_protocol
     from gnomon.generation.prompts.tokenization import make_prompt
     from gnomon.generation.subjects.loading import LoadedSubject
     from gnomon.generation.vectors.concept_vectors import concept_vectors
@@ -81,7 +82,7 @@ def _subject_rows(study: OpenStudy, spec: SubjectSpec, design: DesignSpec, optio
             raise InputError(f"subject '{spec.name}': the lens needs a model in torch: leave --engine and --ray out")
         plan = sweep_design(study, design, spec, subject.layers)
         protocol = load_protocol(plan.protocols[0])
-        prompt = make_prompt(subject.tokenizer, protocol, plan.day)
+        prompt = make_prompt(subject.tokenizer, prefaced_protocol(protocol, subject.preface), plan.day)
         vectors = concept_vectors(subject, plan.concepts, plan.layers, plan.vectors)
         for (concept, layer), vector in vectors.items():
             later = range(layer, subject.layers)

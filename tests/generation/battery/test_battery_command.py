@@ -13,7 +13,7 @@ from gnomon.chain.battery_run import BatteryDocument
 from gnomon.console import print_json
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.render.battery import print_battery, printed_table
-from gnomon.stats.narrative.battery_sentences import yes_shift_sentences
+from gnomon.stats.narrative.battery.battery_sentences import yes_shift_sentences
 
 DESIGN = """
 name = "small"

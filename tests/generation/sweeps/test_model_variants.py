@@ -12,11 +12,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_subjects import WIDTH
+from tiny_subjects import TEMPLATE, WIDTH, byte_tokenizer
 
 from gnomon.data.errors import InputError
+from gnomon.data.records import Span
 from gnomon.generation.engine.base import ENGINES, TORCH
 from gnomon.generation.engine.injection import VectorAddition, injection_hooks
+from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
+from gnomon.generation.prompts.protocol_parts import NamedSpan
+from gnomon.generation.prompts.question_protocols import prefaced_protocol
+from gnomon.generation.prompts.tokenization import make_prompt
 from gnomon.generation.subjects.loading import LoadedSubject, load_subject
 from gnomon.generation.sweeps.model_variants import load_variant
 from gnomon.generation.vectors.concept_vectors import concept_vectors
@@ -118,3 +123,27 @@ def test_lent_vectors_are_the_lenders_under_a_recipe_of_the_borrowers(
     assert lent.recipe["lent_to"] == borrower.revision
     assert concept_vectors(lender, ["ocean"], [1], kind)["ocean", 1].hash == own.hash
     assert not torch.equal(concept_vectors(borrower, ["ocean"], [1])["ocean", 1].tensor, own.tensor)
+
+
+def test_a_preface_begins_the_first_message_and_is_in_no_span() -> None:
+    spans = (NamedSpan("earlier", turn=0), NamedSpan("later", turn=2))
+    said = (
+        ProtocolMessage("user", "Say a word."),
+        ProtocolMessage("assistant", "Sea."),
+        ProtocolMessage("user", "Why?"),
+    )
+    protocol = Protocol("p", said, "", Span("earlier"), 0.0, 4, spans=spans)
+    tokenizer = byte_tokenizer(TEMPLATE)
+    plain, told = (make_prompt(tokenizer, prefaced_protocol(protocol, words)) for words in ("", "Listen."))
+    assert prefaced_protocol(protocol, "") is protocol
+    more = len(told.ids) - len(plain.ids)
+    assert more == len("Listen.\n\n")
+    for span in ("earlier", "later"):
+        ((first, end),), ((begin, stop),) = plain.span_ranges(Span(span)), told.span_ranges(Span(span))
+        assert (begin - first, stop - (end or 0)) == (more, more)  # the same tokens, further back
+
+
+def test_a_preface_is_part_of_the_revision(model_folder: Callable[..., Path]) -> None:
+    base, told, other = (loaded(model_folder(), preface=words) for words in (None, "Listen.", "Hear."))
+    assert len({base.revision, told.revision, other.revision}) == 3
+    assert (base.preface, told.preface) == ("", "Listen.")

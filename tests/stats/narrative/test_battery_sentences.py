@@ -10,7 +10,7 @@ from gnomon.stats.charts.battery_charts import SHIFTS, battery_chart, battery_ro
 from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.measures.measure_results import BatterySummary, MeasuredEstimate
 from gnomon.stats.measures.yes_correction import correction_verdict
-from gnomon.stats.narrative.battery_sentences import battery_sentences
+from gnomon.stats.narrative.battery.battery_sentences import battery_sentences
 from tests.stats.measures.conftest import trial_rows
 
 STEPS = [[-0.3, 0.1, 0.2, 0.0, 0.0], [0.2, -0.1, 0.0, 0.1, -0.2], [0.0, 0.3, -0.2, 0.1, 0.1]]

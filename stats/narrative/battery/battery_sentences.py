@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from gnomon.calibration.measure_counts import MeasureCount
 from gnomon.data.arms import ARMS
@@ -99,17 +99,18 @@ def task_sentence(task: TaskSummary) -> str:
         sentence += f", chance {format_percent(task.chance)}"
     if task.difference is not None:
         sentence += f"; {_points(task.difference)} against its control"
-    return f"{sentence}.{_item_note(steered)}"
+    return f"{sentence}.{item_note(steered)}"
 
 
 def correction_sentence(correction: YesCorrection) -> str:
     """Detection less the yes-shift in one cell or over the design, and what its interval says."""
-    corrected = correction.corrected
+    corrected, asked, matched = correction.corrected, correction.notice, correction.unrelated
     parts = (
-        f"{_place(corrected)}: the question shifts by {_amount(correction.notice)}, unrelated questions whose right "
-        f"answer is no by {_amount(correction.unrelated)}; what remains is {_amount(corrected)}{_limits(corrected)}"
+        f"{_place(corrected)}: the question shifts by {amount_phrase(asked)}, unrelated questions whose right "
+        f"answer is no by {amount_phrase(matched)}; what remains is "
+        f"{amount_phrase(corrected)}{limits_phrase(corrected)}"
     )
-    return f"{parts}: {verdict_phrase(correction)}.{_item_note(corrected)}"
+    return f"{parts}: {verdict_phrase(correction)}.{item_note(corrected)}"
 
 
 def verdict_phrase(correction: YesCorrection) -> str:
@@ -138,12 +139,13 @@ def diagnosis_sentence(diagnosis: YesDiagnosis) -> str:
     else:
         meaning = "neither a bias to yes nor less certain answers is shown"
     sentence = (
-        f"{_place(bias)}: unrelated questions of both kinds move to yes by {_amount(bias)}{_limits(bias)} on average, "
-        f"and to even odds by {_amount(flat)}{_limits(flat)}: {meaning}."
+        f"{_place(bias)}: unrelated questions of both kinds move to yes by "
+        f"{amount_phrase(bias)}{limits_phrase(bias)} on average, and to even odds by "
+        f"{amount_phrase(flat)}{limits_phrase(flat)}: {meaning}."
     )
     if diagnosis.beyond is not None:
         beyond = diagnosis.beyond
-        sentence += f" Beyond both, the question rises by {_amount(beyond)}{_limits(beyond)}."
+        sentence += f" Beyond both, the question rises by {amount_phrase(beyond)}{limits_phrase(beyond)}."
     return sentence
 
 
@@ -151,7 +153,7 @@ def bits_sentence(bits: BitsEstimate) -> str:
     """How much of the injected concept the choice tells."""
     found = bits.estimate
     return (
-        f"{bits.subject}, {bits.task}{_cell(bits.by)}: the choice tells {found.value:.2f} bits of the injected "
+        f"{bits.subject}, {bits.task}{cell_phrase(bits.by)}: the choice tells {found.value:.2f} bits of the injected "
         f"concept, 95 % interval {found.low:.2f} to {found.high:.2f}, of {bits.most:.2f} "
         f"({bits.concepts} concepts, {bits.n:,} responses; p {format_p(bits.p_value)})."
     )
@@ -182,10 +184,11 @@ def _is_design(estimate: MeasuredEstimate, subject: str) -> bool:
 
 
 def _place(estimate: MeasuredEstimate) -> str:
-    return f"{estimate.subject}{_cell(estimate.by)}"
+    return f"{estimate.subject}{cell_phrase(estimate.by)}"
 
 
-def _cell(by: dict[str, float]) -> str:
+def cell_phrase(by: Mapping[str, float]) -> str:
+    """Layer and strength of a cell: ", layer 9, strength 4"."""
     return "".join(f", {axis} {value:g}" for axis, value in by.items())
 
 
@@ -193,12 +196,14 @@ def _number(value: float, scale: str) -> str:
     return f"{value:.2f} log-odds" if scale == LOGIT else f"{format_points(value, 1, sign=False)} points"
 
 
-def _amount(estimate: MeasuredEstimate) -> str:
+def amount_phrase(estimate: MeasuredEstimate) -> str:
+    """Its value with its unit: "1.20 log-odds", "−3.0 points"."""
     sign = "−" if estimate.value < 0 else ""
     return f"{sign}{_number(abs(estimate.value), estimate.scale)}"
 
 
-def _limits(estimate: MeasuredEstimate) -> str:
+def limits_phrase(estimate: MeasuredEstimate) -> str:
+    """Its interval in brackets, after a space."""
     found = estimate.headline
     if found is None:
         return " (no interval)"
@@ -212,7 +217,7 @@ def _signed(value: float) -> str:
 
 
 def _points(estimate: MeasuredEstimate) -> str:
-    return f"{format_points(estimate.value, 1)} points{_limits(estimate)}"
+    return f"{format_points(estimate.value, 1)} points{limits_phrase(estimate)}"
 
 
 def _rate_with_interval(rate: MeasuredEstimate) -> str:
@@ -225,7 +230,8 @@ def _is_above_zero(estimate: MeasuredEstimate) -> bool:
     return estimate.headline is not None and estimate.headline.low > 0
 
 
-def _item_note(estimate: MeasuredEstimate) -> str:
+def item_note(estimate: MeasuredEstimate) -> str:
+    """That it rests on few items, if it does."""
     if estimate.items >= MIN_ITEMS:
         return ""
     return f" It rests on {estimate.items} item{'s' if estimate.items > 1 else ''}: the interval is about no others."
