@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from gnomon.data.records import (
     VerdictState,
     trial_seed,
 )
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
 Errors = Mapping[str, Mapping[str, tuple[float, float]]]
@@ -44,31 +46,46 @@ class Study:
 @pytest.fixture
 def simulate(store: Store) -> Callable[..., Study]:
     """Fill the store with one study; `errors` is sensitivity and specificity by judge and arm."""
+    return partial(fill_study, store)
 
-    def make(
-        errors: Errors = GOOD,
-        n: int = 300,
-        labelled: float = 0.5,
-        arms: tuple[str, ...] = ("injection", "control"),
-        event: float = 0.4,
-        seed: int = 1,
-        lost: float = 0.0,
-    ) -> Study:
-        random = np.random.default_rng(seed)
-        trials = [_trial(arms[place % len(arms)], place) for place in range(n)]
-        truth = {trial.id: _truth(random.random(), event) for trial in trials}
-        store.save_settings({"name": "sim", "concepts": ["ocean"], "judges": list(errors), "rule": "strict"})
-        store.add_subjects([Subject("toy", 1e9, "toy", "instruct", "r0")])
-        store.add_protocol("p0", "p0", {"messages": []})
-        store.add_trials(trials)
-        for name, rates in errors.items():
-            store.add_judge(JudgeVersion(f"{name}-1", name, "simulated", {}))
-            store.add_verdicts([_verdict(trial, name, truth[trial.id], rates, random, lost) for trial in trials])
-        chosen = [trial.id for trial in trials if random.random() < labelled]
-        store.add_labels([Label(trial, "ann", FACTS[truth[trial]]) for trial in chosen])
-        return Study(store, truth, {trial.id: str(trial.condition.arm) for trial in trials})
 
-    return make
+@pytest.fixture(scope="module")
+def simulate_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Study]]:
+    """As `simulate`, in a new store at each call, for studies that several tests only read."""
+    opened: list[Store] = []
+
+    def make(**options: object) -> Study:
+        opened.append(Store.open(sqlite_url(tmp_path_factory.mktemp("study") / "gnomon.db")))
+        return fill_study(opened[-1], **options)
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+def fill_study(
+    store: Store,
+    errors: Errors = GOOD,
+    n: int = 300,
+    labelled: float = 0.5,
+    arms: tuple[str, ...] = ("injection", "control"),
+    event: float = 0.4,
+    seed: int = 1,
+    lost: float = 0.0,
+) -> Study:
+    random = np.random.default_rng(seed)
+    trials = [_trial(arms[place % len(arms)], place) for place in range(n)]
+    truth = {trial.id: _truth(random.random(), event) for trial in trials}
+    store.save_settings({"name": "sim", "concepts": ["ocean"], "judges": list(errors), "rule": "strict"})
+    store.add_subjects([Subject("toy", 1e9, "toy", "instruct", "r0")])
+    store.add_protocol("p0", "p0", {"messages": []})
+    store.add_trials(trials)
+    for name, rates in errors.items():
+        store.add_judge(JudgeVersion(f"{name}-1", name, "simulated", {}))
+        store.add_verdicts([_verdict(trial, name, truth[trial.id], rates, random, lost) for trial in trials])
+    chosen = [trial.id for trial in trials if random.random() < labelled]
+    store.add_labels([Label(trial, "ann", FACTS[truth[trial]]) for trial in chosen])
+    return Study(store, truth, {trial.id: str(trial.condition.arm) for trial in trials})
 
 
 def _trial(arm: str, place: int) -> Trial:

@@ -1,0 +1,118 @@
+"""A card holds the audit's own numbers and what they rest on; a card that is not as it was made is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gnomon.calibration.audit.document import audit_views
+from gnomon.calibration.cards.calibration_card import CARD_SCHEMA, CalibrationCard
+from gnomon.calibration.cards.card_assembly import make_card
+from gnomon.calibration.cards.card_file import card_hash, read_card, write_card
+from gnomon.calibration.cards.reliable_rates import EACH_KIND
+from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.storage.store import Store
+
+Simulate = Callable[..., Any]
+
+
+def card_of(store: Store, version: str = "careful-1", view: str = "blind") -> CalibrationCard:
+    return make_card(store, audit_views(store, views=[view], judges=[version]), version, view=view)
+
+
+@pytest.fixture(scope="module")
+def store(simulate_once: Simulate) -> Store:
+    return simulate_once(n=240).store
+
+
+@pytest.fixture(scope="module")
+def card(store: Store) -> CalibrationCard:
+    return card_of(store)
+
+
+def test_the_card_has_the_audits_own_numbers(store: Store) -> None:
+    document = audit_views(store, views=["blind"], judges=["careful-1"])
+    card = make_card(store, document, "careful-1", view="blind")
+    (entry,) = document.judges
+    whole = {each.arm: each for each in entry.strata if each.is_whole_arm}
+    assert {each.arm for each in card.arms} == set(whole)
+    for each in card.arms:
+        assert each.event.sensitivity == whole[each.arm].as_event.sensitivity
+        assert each.passes.specificity == whole[each.arm].as_pass.specificity
+        assert each.event.youden == entry.youden.by_arm[each.arm]
+        assert each.evidence == entry.evidence[each.arm]
+        assert each.withheld == {}
+    assert card.verdict == entry.verdict
+    assert card.basis.labels.trials == entry.labelled
+    assert card.basis.valid_for.measured.concepts == ("ocean",)
+    assert card.basis.valid_for.measured.subjects == ("toy@r0",)
+
+
+def test_agreement_stands_beside_its_base_rates(card: CalibrationCard) -> None:
+    found = card.agreement
+    assert found.n == sum(each.n for each in found.table)
+    assert 0.3 < found.label_events < 0.5
+    assert found.expected < found.agreement.value
+    chance = (found.agreement.value - found.expected) / (1 - found.expected)
+    assert found.cohen.value == pytest.approx(chance)
+    assert [pair.b for pair in found.raters] == ["ann"]
+
+
+def test_a_card_is_written_and_read_as_it_was(card: CalibrationCard, tmp_path) -> None:
+    write_card(card, tmp_path / "card.json")
+    assert read_card(tmp_path / "card.json") == card
+    assert card.hash == card_hash(json.loads((tmp_path / "card.json").read_text()))
+
+
+def test_a_card_edited_by_hand_is_refused(card: CalibrationCard, tmp_path) -> None:
+    path = tmp_path / "card.json"
+    write_card(card, path)
+    content = json.loads(path.read_text())
+    content["arms"][0]["event"]["sensitivity"]["low"] = 0.99
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="changed after it was made"):
+        read_card(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (json.dumps({"schema": CARD_SCHEMA + 1, "hash": ""}), f"has schema {CARD_SCHEMA + 1}"),
+        ("[]", "is no calibration card"),
+        ("{", "broken JSON"),
+    ],
+)
+def test_what_is_no_card_of_this_schema_is_one_line(tmp_path, text, told) -> None:
+    path = tmp_path / "card.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=told) as raised:
+        read_card(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        read_card(tmp_path / "none.json")
+
+
+def test_rates_with_few_labels_of_their_kind_are_withheld_and_the_others_are_not(simulate_once: Simulate) -> None:
+    card = card_of(simulate_once(n=300, event=0.03, labelled=0.6).store)
+    control = card.arm_named("control")
+    assert control.event.effective_positives < EACH_KIND < control.event.effective_negatives
+    assert set(control.withheld) == {"sensitivity", "accuracy", "youden"}
+
+
+def test_nothing_is_relied_on_of_a_judge_that_is_a_coin_or_inverted(simulate_once: Simulate) -> None:
+    wrong = {"careful": {"injection": (0.5, 0.5), "control": (0.05, 0.05)}}
+    card = card_of(simulate_once(errors=wrong, n=600).store)
+    assert "coin" in card.arm_named("injection").withheld["specificity"]
+    assert "inverted" in card.arm_named("control").withheld["specificity"]
+
+
+def test_without_labels_there_is_no_card(simulate_once: Simulate) -> None:
+    store = simulate_once(n=40, labelled=0.0).store
+    with pytest.raises(NotEnoughDataError, match="label some"):
+        card_of(store)

@@ -1,0 +1,204 @@
+"""A requirement passes where the card shows it, never where a figure is missing, rests on too little, or is stale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gnomon.calibration.audit.document import audit_views
+from gnomon.calibration.cards.calibration_card import CalibrationCard
+from gnomon.calibration.cards.card_assembly import make_card
+from gnomon.calibration.cards.gate_values import gate_values, rate_interval
+from gnomon.calibration.cards.requirements import GateDocument, check_card, parse_requirement
+from gnomon.calibration.numerics.proportions import clopper_pearson, newcombe_difference, wilson_interval
+from gnomon.data.errors import InputError, UnknownNameError
+
+Simulate = Callable[..., Any]
+INVERTED = {"careful": {"injection": (0.95, 0.95), "control": (0.05, 0.05)}}
+
+
+@pytest.fixture(scope="module")
+def build(simulate_once: Simulate) -> Callable[..., CalibrationCard]:
+    def make(**options: Any) -> CalibrationCard:
+        store = simulate_once(**options).store
+        document = audit_views(store, views=["blind"], judges=["careful-1"])
+        return make_card(store, document, "careful-1", view="blind")
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def card(build: Callable[..., CalibrationCard]) -> CalibrationCard:
+    return build(n=300, labelled=0.8)
+
+
+def gate(card: CalibrationCard, *texts: str, stale: tuple[str, ...] | None = None) -> GateDocument:
+    return check_card(card, [parse_requirement(text) for text in texts], stale)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "control.specificity > .8 with 95 %",
+        "control.specificity>80% with 95%",
+        "injection.youden >= .5",
+        "labels >= 100",
+        "control.evidence >= moderate",
+        "agreement.alpha > .6 with 90 %",
+        "injection.pass.sensitivity > .7 with 99 %",
+        "verdicts.ok >= 1",
+        "control.base_rate < .9 with 95 %",
+    ],
+)
+def test_what_the_card_shows_passes(card: CalibrationCard, text: str) -> None:
+    document = gate(card, text)
+    assert document.passed, document.requirements
+    assert document.requirements[0].words.startswith("passed: ")
+
+
+def test_a_value_above_the_bound_whose_interval_reaches_it_does_not_pass(card: CalibrationCard) -> None:
+    rate = card.arm_named("control").event.specificity
+    bound = (rate.low + rate.value) / 2
+    assert gate(card, f"control.specificity > {bound:.4f}").passed
+    (outcome,) = gate(card, f"control.specificity > {bound:.4f} with 95 %").requirements
+    assert not outcome.met
+    assert (outcome.low, outcome.high, outcome.level) == (rate.low, rate.high, 0.95)
+    assert f"{rate.low:.3f} to {rate.high:.3f}" in outcome.words
+    assert "required lower end > " in outcome.words
+
+
+def test_the_upper_end_is_what_must_lie_below(card: CalibrationCard) -> None:
+    base = card.arm_named("control").base_rate
+    assert not gate(card, f"control.base_rate < {base.high - 0.001:.4f} with 95 %").passed
+    assert gate(card, f"control.base_rate < {base.high + 0.001:.4f} with 95 %").passed
+
+
+def test_intervals_of_other_levels_are_made_again_from_the_counts(card: CalibrationCard) -> None:
+    rates = card.arm_named("injection").event
+    hits, events = rates.tp, rates.tp + rates.fn
+    wrong, others = rates.fp, rates.fp + rates.tn
+    found = {name: rate_interval(name, rates, 0.8) for name in ("sensitivity", "specificity", "accuracy", "youden")}
+    expected = {
+        "sensitivity": wilson_interval(hits, events, confidence=0.8),
+        "specificity": wilson_interval(others - wrong, others, confidence=0.8),
+        "accuracy": wilson_interval(hits + others - wrong, events + others, confidence=0.8),
+        "youden": newcombe_difference(hits, events, wrong, others, confidence=0.8),
+    }
+    for name, interval in expected.items():
+        assert (found[name].low, found[name].high) == pytest.approx((interval.low, interval.high)), name
+    assert found["sensitivity"].low > rates.sensitivity.low
+    narrow, wide = (gate_values(card)["agreement.alpha"].interval(level) for level in (0.8, 0.99))
+    assert wide.low < card.agreement.alpha.low < narrow.low
+
+
+def test_an_interval_that_the_card_does_not_keep_is_refused_in_words(card: CalibrationCard) -> None:
+    (outcome,) = gate(card, "control.base_rate > .1 with 80 %").requirements
+    assert not outcome.met
+    assert "keeps no counts for an interval of 80 %" in outcome.words
+    (outcome,) = gate(card, "labels > 10 with 95 %").requirements
+    assert not outcome.met
+    assert "labels has no interval" in outcome.words
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("random.specificity > 0", "no trial of the arm random is labelled"),
+        ("random.base_rate < 1", "no trial of the arm random is labelled"),
+        ("consistency.same_event > 0", "asked once about each trial"),
+        ("among_raters.alpha > -1", "fewer than two raters"),
+        ("drift.accuracy.p_value > 0", ""),
+    ],
+)
+def test_a_figure_that_is_missing_never_passes(card: CalibrationCard, text: str, told: str) -> None:
+    if gate_values(card)[text.split(maxsplit=1)[0]].value is None:
+        document = gate(card, text)
+        assert not document.passed
+        assert told in document.requirements[0].words
+    else:
+        assert text.startswith("drift")
+
+
+def test_too_little_evidence_never_passes(build: Callable[..., CalibrationCard]) -> None:
+    few = build(n=60, labelled=0.3)
+    for arm in ("injection", "control"):
+        for rate in ("sensitivity", "specificity", "accuracy", "youden"):
+            (outcome,) = gate(few, f"{arm}.{rate} >= 0").requirements
+            assert not outcome.met
+            assert "a gate needs 10" in outcome.words
+    assert not gate(few, "control.evidence >= moderate").passed
+
+
+def test_an_inverted_judge_passes_nothing(build: Callable[..., CalibrationCard]) -> None:
+    document = gate(build(n=300, errors=INVERTED), "labels > 1")
+    assert document.requirements[0].met
+    assert document.obstacles
+    assert not document.passed
+
+
+def test_a_stale_card_passes_nothing(card: CalibrationCard) -> None:
+    assert gate(card, "labels > 1", stale=()).passed
+    document = gate(card, "labels > 1", stale=("labels: 1 more than on the card",))
+    assert document.checked
+    assert not document.passed
+
+
+def test_all_of_several_requirements_must_be_met(card: CalibrationCard) -> None:
+    document = gate(card, "labels > 1", "labels > 1000000")
+    assert [each.met for each in document.requirements] == [True, False]
+    assert not document.passed
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("control.specifity > .9", "control.specificity"),
+        ("kontrol.youden > .9", "control.youden"),
+        ("nonsense > 1", "a card has no 'nonsense'"),
+    ],
+)
+def test_an_unknown_field_names_the_nearest(card: CalibrationCard, text: str, told: str) -> None:
+    with pytest.raises(UnknownNameError, match=told):
+        gate(card, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "control.specificity",
+        "control.specificity = .9",
+        "control.specificity > high",
+        "a > 1 with 40 %",
+        "a > 1 with",
+    ],
+)
+def test_what_is_no_requirement_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_requirement(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("control.specificity < 90", "between 0 and 1"),
+        ("control.evidence >= 2", "is compared with a level"),
+        ("labels >= strong", "is compared with a number"),
+    ],
+)
+def test_a_bound_that_the_figure_cannot_have_is_refused(card: CalibrationCard, text: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        gate(card, text)
+
+
+def test_a_gate_without_requirements_is_refused(card: CalibrationCard) -> None:
+    with pytest.raises(InputError, match="nothing is required"):
+        gate(card)
+
+
+def test_the_interval_behind_a_pass_is_not_much_wider_than_an_exact_one(card: CalibrationCard) -> None:
+    rates = card.arm_named("control").event
+    exact = clopper_pearson(rates.tn, rates.tn + rates.fp)
+    assert rates.specificity.low == pytest.approx(exact.low, abs=0.03)
