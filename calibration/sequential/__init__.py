@@ -1,0 +1,1 @@
+"""What holds however often one looks: confidence sequences, tests for change, certificates, the charge for looks."""

@@ -1,0 +1,270 @@
+"""Whether a judge's errors travel: from models, concepts, protocols, dates or another study to those where they are used.
+
+Estimand: for each arm the difference of the judge's sensitivity, and of its specificity, for the event, between the
+trials where errors would be used and those where they were learnt. Assumes that labels are the truth and that labelled
+trials of a place are a random sample of it; labels chosen by verdicts are weighted, with effective numbers of trials.
+It conditions on the labels, the judge version and the margin that was said beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from sqlalchemy import select
+
+from gnomon.calibration.error_rates.confusion import ConfusionCounts, collect_evidence, confusion_from_rows, verdict_times
+from gnomon.calibration.numerics.proportions import Count
+from gnomon.calibration.observations.frames import arms_in, judge_frame
+from gnomon.calibration.transport.equivalence import DEFAULT_ERROR, RateCounts, decide_transport
+from gnomon.calibration.transport.transport_results import TransportAudit, TransportDecision, TransportOutcome
+from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import trials as trial_table
+from gnomon.data.study_settings import load_settings
+
+AXES = ("subject", "concept", "protocol", "date")
+"""What trials of one study are told apart by; `date` is the day of the verdict (UTC)."""
+_COLUMN = {"subject": "subject", "concept": "target", "protocol": "protocol", "date": "date"}
+STUDY = "study"
+_EVENT = "event"
+_EMPTY: Count = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalCount:
+    """Labelled trials of another study: for `n` of true class `truth`, the judge's class was `said`."""
+
+    judge: str
+    arm: str
+    truth: str
+    said: str
+    n: int
+    unchecked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TransportPlan:
+    """What is said beforehand: the margin, the greatest probability of a wrong decision, and where errors are learnt.
+
+    Attributes
+    ----------
+    margin : float or None
+        Greatest difference of a rate that does not matter; None if none was said.
+    error : float
+        Greatest probability of a wrong pass, and of a wrong fail, in the family.
+    learnt : tuple of str
+        Places where the errors are learnt; empty for "all the others", for each place in turn.
+    """
+
+    margin: float | None
+    error: float = DEFAULT_ERROR
+    learnt: tuple[str, ...] = ()
+
+
+def audit_transport(
+    store: Store, judge: str, axis: str, plan: TransportPlan | None = None, *, view: str | None = None
+) -> TransportAudit:
+    """Whether one judge version's errors are the same in each place of a study as elsewhere in it.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    judge : str
+        Name or version of the judge.
+    axis : {"subject", "concept", "protocol", "date"}
+        What places differ in.
+    plan : TransportPlan, optional
+        Margin, error and where errors are learnt; by default those of the study's settings, learnt on all others.
+    view : str, optional
+        Label view; by default the study's.
+
+    Returns
+    -------
+    TransportAudit
+        One decision for each place that has trials with a verdict.
+
+    Raises
+    ------
+    InputError
+        If the axis is not known.
+    UnknownNameError
+        If the judge has no verdict, or a place in `plan.learnt` does not exist.
+    """
+    if axis not in AXES:
+        raise InputError(f"transport by '{axis}': is not known: choose from {', '.join(AXES)}")
+    settings = load_settings(store)
+    chosen = plan or planned_transport(store)
+    version = judge_frame(store, [judge]).iloc[0]
+    found = collect_evidence(store, [str(version["version"])], view or settings.label_view)[0]
+    column = _COLUMN[axis]
+    judged, pairs = (_with_places(store, str(version["version"]), axis, rows) for rows in (found.judged, found.pairs))
+    names = sorted(judged[column].dropna().astype(str).unique())
+    if unknown := [name for name in chosen.learnt if name not in names]:
+        raise UnknownNameError(f"{axis} '{unknown[0]}': has no verdict of {judge}: choose from {', '.join(names)}")
+    places = {
+        name: _rates_between(pairs[_elsewhere(pairs[column], name, chosen.learnt)], pairs[pairs[column] == name])
+        for name in names
+        if name not in chosen.learnt
+    }
+    return _as_audit(str(version["name"]), str(version["version"]), axis, chosen, decide_places(places, chosen))
+
+
+def planned_transport(store: Store) -> TransportPlan:
+    """The margin and the error that the study said beforehand."""
+    settings = load_settings(store)
+    return TransportPlan(margin=settings.transport_margin, error=settings.transport_error)
+
+
+def decide_places(places: Mapping[str, Sequence[RateCounts]], plan: TransportPlan) -> list[TransportDecision]:
+    """Decisions for several places under one plan.
+
+    Parameters
+    ----------
+    places : mapping of str to sequence of RateCounts
+        Rates compared in each place.
+    plan : TransportPlan
+        Margin and error.
+    """
+    return decide_transport(places, plan.margin, error=plan.error)
+
+
+def audit_external(
+    store: Store, external: Sequence[ExternalCount], plan: TransportPlan | None = None, *, view: str | None = None
+) -> list[TransportAudit]:
+    """Whether errors that come from another study (`[[fit.external]]`) may be used on this one.
+
+    Each arm of each judge is a place: what was learnt elsewhere is compared with this study's own labels.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    external : sequence of ExternalCount
+        Labelled trials of other studies.
+    plan : TransportPlan, optional
+        Margin and error; by default the study's.
+    view : str, optional
+        Label view; by default the study's.
+
+    Returns
+    -------
+    list of TransportAudit
+        One for each judge in `external`, in order; the family is that of its arms.
+    """
+    chosen = plan or planned_transport(store)
+    audits = []
+    for judge in dict.fromkeys(each.judge for each in external):
+        mine = [each for each in external if each.judge == judge]
+        version, pairs = _own_pairs(store, judge, view or load_settings(store).label_view)
+        places = {
+            arm: [
+                RateCounts(arm, rate, learnt, used)
+                for (rate, learnt), used in zip(
+                    _external_counts(mine, arm), _rate_counts(pairs[pairs["arm"] == arm]), strict=True
+                )
+                if learnt[1]
+            ]
+            for arm in dict.fromkeys(each.arm for each in mine)
+        }
+        waived = {each.arm for each in mine if each.unchecked}
+        decisions = [
+            each.model_copy(update={"unchecked": each.name in waived and each.outcome is not TransportOutcome.PASS})
+            for each in decide_places(places, chosen)
+        ]
+        audits.append(_as_audit(judge, version, STUDY, chosen, decisions))
+    return audits
+
+
+def _own_pairs(store: Store, judge: str, view: str) -> tuple[str, pd.DataFrame]:
+    """Newest version of a judge and its verdicts on labelled trials; none where it has no verdict here."""
+    known = judge_frame(store)
+    mine = known.loc[known["name"] == judge, "version"]
+    if mine.empty:
+        return "", pd.DataFrame({"arm": [], "event": [], "true_event": [], "weight": []})
+    return str(mine.iloc[0]), collect_evidence(store, [str(mine.iloc[0])], view)[0].pairs
+
+
+def _external_counts(rows: Iterable[ExternalCount], arm: str) -> list[tuple[str, Count]]:
+    """Right verdicts and trials of both rates in counts of another study."""
+    mine = [each for each in rows if each.arm == arm]
+    counts = []
+    for rate, wanted in (("sensitivity", True), ("specificity", False)):
+        known = [each for each in mine if (each.truth == _EVENT) == wanted]
+        right = sum(each.n for each in known if (each.said == _EVENT) == wanted)
+        counts.append((rate, (float(right), float(sum(each.n for each in known)))))
+    return counts
+
+
+def _with_places(store: Store, version: str, axis: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the column that tells places apart."""
+    if axis == "protocol":
+        known = store.read_frame(select(trial_table.c.id.label("trial"), trial_table.c.protocol))
+        return rows.merge(known, on="trial", how="left")
+    if axis == "date":
+        times = verdict_times(store, [version])
+        return rows.merge(times.assign(date=times["at"].dt.strftime("%Y-%m-%d"))[["trial", "date"]], on="trial", how="left")
+    return rows
+
+
+def _elsewhere(column: pd.Series[str], name: str, learnt: Sequence[str]) -> pd.Series[bool]:
+    return column.isin(learnt) if learnt else column.notna() & (column != name)
+
+
+def _rates_between(learnt: pd.DataFrame, used: pd.DataFrame) -> list[RateCounts]:
+    """Both rates in each arm that has labels in either place."""
+    rates: list[RateCounts] = []
+    for arm in arms_in(pd.concat([learnt, used], ignore_index=True)):
+        there, here = (_rate_counts(rows[rows["arm"] == arm]) for rows in (learnt, used))
+        rates.append(RateCounts(arm, "sensitivity", there[0], here[0]))
+        rates.append(RateCounts(arm, "specificity", there[1], here[1]))
+    return rates
+
+
+def _rate_counts(rows: pd.DataFrame) -> tuple[Count, Count]:
+    """(right, of) of the sensitivity and of the specificity; whole numbers where labels count equally."""
+    if rows.empty:
+        return _EMPTY, _EMPTY
+    counted: ConfusionCounts = confusion_from_rows(rows)
+    if rows["weight"].nunique() == 1:
+        return (float(counted.tp), float(counted.tp + counted.fn)), (float(counted.tn), float(counted.tn + counted.fp))
+    return counted.positives, counted.negatives
+
+
+def _as_audit(
+    judge: str, version: str, axis: str, plan: TransportPlan, decisions: Sequence[TransportDecision]
+) -> TransportAudit:
+    audit = TransportAudit(
+        judge=judge,
+        version=version,
+        axis=axis,
+        margin=plan.margin,
+        error=plan.error,
+        places=sum(each.p_within is not None for each in decisions),
+        decisions=tuple(decisions),
+        words="",
+    )
+    return audit.model_copy(update={"words": transport_sentences(audit)})
+
+
+def transport_sentences(audit: TransportAudit) -> str:
+    """What was decided, by which margin, with what error, in one to three sentences."""
+    there = "another study" if audit.axis == STUDY else f"the other {audit.axis}s"
+    if not audit.decisions:
+        return f"Whether errors of {audit.judge} travel was not checked: no {audit.axis} to compare."
+    if audit.margin is None:
+        return f"Whether errors of {audit.judge} learnt on {there} hold was not checked: {audit.decisions[0].reason}."
+    parts = [
+        f"{outcome} for {', '.join(names)}"
+        for outcome in TransportOutcome
+        if (names := [each.name for each in audit.decisions if each.outcome is outcome])
+    ]
+    family = f", for all {audit.places} together" if audit.places > 1 else ""
+    told = (
+        f"Errors of {audit.judge} learnt on {there}, with a margin of {audit.margin:g} said beforehand "
+        f"(a wrong pass has a probability of at most {audit.error:g}{family}): {'; '.join(parts)}."
+    )
+    used = [each.name for each in audit.decisions if each.unchecked]
+    return f"{told} Used unchecked, as the study file says: {', '.join(used)}." if used else told
