@@ -53,6 +53,35 @@ def _agrees(rule: Mapping[str, str | int | float | None], condition: Mapping[str
     return all(condition.get(axis) == value for axis, value in named.items())
 
 
+class ExternalRow(BaseModel):
+    """Labelled trials of another study: for `n` of true class `truth`, the judge's class was `said`.
+
+    `unchecked` says that the study uses them although it has not been shown that the judge errs here as there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    judge: str
+    arm: str
+    truth: str
+    said: str
+    n: int
+    unchecked: bool = False
+
+
+class TransportSettings(BaseModel):
+    """What a study said beforehand of errors that are learnt in one place and used in another.
+
+    `margin` is the greatest difference of a rate that does not matter, None if none was said; `error` the greatest
+    probability of a wrong decision.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    margin: float | None = Field(default=None, gt=0, lt=1)
+    error: float = Field(default=0.05, gt=0, lt=0.5)
+
+
 class StudySettings(BaseModel):
     """Settings by name, with the values that hold where a study says nothing."""
 
@@ -69,6 +98,8 @@ class StudySettings(BaseModel):
     rater_kinds: dict[str, RaterKind] = Field(default_factory=dict)
     admitted_raters: tuple[str, ...] = ()
     fit_judges: tuple[str, ...] = ()
+    transport: TransportSettings = TransportSettings()
+    external: tuple[ExternalRow, ...] = ()
     design: PlannedDesign = PlannedDesign()
     variants: tuple[SubjectVariant, ...] = ()
 

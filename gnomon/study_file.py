@@ -261,13 +261,26 @@ class LabelSpec(StudyTable):
 
 
 class ExternalSpec(StudyTable):
-    """Labelled transcripts of another study: for `n` with true class `truth`, the judge's class was `said`."""
+    """Labelled transcripts of another study: for `n` with true class `truth`, the judge's class was `said`.
+
+    They are used only if it is shown that the judge errs here as there (`[transport] margin`), or `unchecked`.
+    """
 
     judge: str
     arm: Arm
     truth: Literal["refused", "event", "incoherent", "misnamed", "rest"]
     said: Literal["refused", "event", "incoherent", "misnamed", "rest"]
     n: PositiveInt
+    unchecked: bool = False
+
+
+class TransportSpec(StudyTable):
+    """What is said beforehand of errors that are learnt in one place and used in another: the greatest difference of a
+    sensitivity or specificity that does not matter, and the greatest probability of a wrong decision.
+    """
+
+    margin: float | None = Field(default=None, gt=0, lt=1)
+    error: float = Field(default=0.05, gt=0, lt=0.5)
 
 
 class FitSpec(StudyTable):
@@ -347,6 +360,7 @@ class StudyFile(StudyTable):
     labels: LabelSpec = LabelSpec()
     fit: FitSpec = FitSpec()
     plan: PlanSpec = PlanSpec()
+    transport: TransportSpec = TransportSpec()
     dashboard: DashboardSpec = DashboardSpec()
 
     @field_validator("rule")

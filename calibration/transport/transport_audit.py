@@ -3,7 +3,7 @@
 Estimand: for each arm the difference of the judge's sensitivity, and of its specificity, for the event, between the
 trials where errors would be used and those where they were learnt. Assumes that labels are the truth and that labelled
 trials of a place are a random sample of it; labels chosen by verdicts are weighted, with effective numbers of trials.
-It conditions on the labels, the judge version and the margin that was said beforehand.
+It conditions on the labels, the judge version and the margin that was said beforehand. The test split is never read.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from dataclasses import dataclass
 import pandas as pd
 from sqlalchemy import select
 
+from gnomon.calibration.comparison.compared_versions import compared_splits, find_version, versions_with_verdicts
 from gnomon.calibration.error_rates.confusion import ConfusionCounts, collect_evidence, confusion_from_rows, verdict_times
 from gnomon.calibration.numerics.proportions import Count
-from gnomon.calibration.observations.frames import arms_in, judge_frame
+from gnomon.calibration.observations.frames import arms_in
 from gnomon.calibration.transport.equivalence import DEFAULT_ERROR, RateCounts, decide_transport
 from gnomon.calibration.transport.transport_results import TransportAudit, TransportDecision, TransportOutcome
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import protocols as protocol_table
 from gnomon.data.storage.tables import trials as trial_table
-from gnomon.data.study_settings import load_settings
+from gnomon.data.study_settings import ExternalRow, load_settings
 
 AXES = ("subject", "concept", "protocol", "date")
 """What trials of one study are told apart by; `date` is the day of the verdict (UTC)."""
@@ -30,18 +32,6 @@ _COLUMN = {"subject": "subject", "concept": "target", "protocol": "protocol", "d
 STUDY = "study"
 _EVENT = "event"
 _EMPTY: Count = (0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class ExternalCount:
-    """Labelled trials of another study: for `n` of true class `truth`, the judge's class was `said`."""
-
-    judge: str
-    arm: str
-    truth: str
-    said: str
-    n: int
-    unchecked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +63,7 @@ def audit_transport(
     store : Store
         Store of the study.
     judge : str
-        Name or version of the judge.
+        Name of the judge (its newest version), a version or the beginning of one.
     axis : {"subject", "concept", "protocol", "date"}
         What places differ in.
     plan : TransportPlan, optional
@@ -97,10 +87,11 @@ def audit_transport(
         raise InputError(f"transport by '{axis}': is not known: choose from {', '.join(AXES)}")
     settings = load_settings(store)
     chosen = plan or planned_transport(store)
-    version = judge_frame(store, [judge]).iloc[0]
-    found = collect_evidence(store, [str(version["version"])], view or settings.label_view)[0]
+    asked = find_version(versions_with_verdicts(store), judge)
+    splits = compared_splits(asked)
+    found = collect_evidence(store, [asked.version], view or settings.label_view, splits=splits)[0]
     column = _COLUMN[axis]
-    judged, pairs = (_with_places(store, str(version["version"]), axis, rows) for rows in (found.judged, found.pairs))
+    judged, pairs = (_with_places(store, asked.version, axis, rows) for rows in (found.judged, found.pairs))
     names = sorted(judged[column].dropna().astype(str).unique())
     if unknown := [name for name in chosen.learnt if name not in names]:
         raise UnknownNameError(f"{axis} '{unknown[0]}': has no verdict of {judge}: choose from {', '.join(names)}")
@@ -109,13 +100,13 @@ def audit_transport(
         for name in names
         if name not in chosen.learnt
     }
-    return _as_audit(str(version["name"]), str(version["version"]), axis, chosen, decide_places(places, chosen))
+    return _as_audit(asked.judge, asked.version, axis, chosen, decide_places(places, chosen))
 
 
 def planned_transport(store: Store) -> TransportPlan:
     """The margin and the error that the study said beforehand."""
-    settings = load_settings(store)
-    return TransportPlan(margin=settings.transport_margin, error=settings.transport_error)
+    settings = load_settings(store).transport
+    return TransportPlan(margin=settings.margin, error=settings.error)
 
 
 def decide_places(places: Mapping[str, Sequence[RateCounts]], plan: TransportPlan) -> list[TransportDecision]:
@@ -132,7 +123,7 @@ def decide_places(places: Mapping[str, Sequence[RateCounts]], plan: TransportPla
 
 
 def audit_external(
-    store: Store, external: Sequence[ExternalCount], plan: TransportPlan | None = None, *, view: str | None = None
+    store: Store, external: Sequence[ExternalRow], plan: TransportPlan | None = None, *, view: str | None = None
 ) -> list[TransportAudit]:
     """Whether errors that come from another study (`[[fit.external]]`) may be used on this one.
 
@@ -142,7 +133,7 @@ def audit_external(
     ----------
     store : Store
         Store of the study.
-    external : sequence of ExternalCount
+    external : sequence of ExternalRow
         Labelled trials of other studies.
     plan : TransportPlan, optional
         Margin and error; by default the study's.
@@ -180,14 +171,14 @@ def audit_external(
 
 def _own_pairs(store: Store, judge: str, view: str) -> tuple[str, pd.DataFrame]:
     """Newest version of a judge and its verdicts on labelled trials; none where it has no verdict here."""
-    known = judge_frame(store)
-    mine = known.loc[known["name"] == judge, "version"]
-    if mine.empty:
+    known = versions_with_verdicts(store)
+    if judge not in set(known["name"]):
         return "", pd.DataFrame({"arm": [], "event": [], "true_event": [], "weight": []})
-    return str(mine.iloc[0]), collect_evidence(store, [str(mine.iloc[0])], view)[0].pairs
+    asked = find_version(known, judge)
+    return asked.version, collect_evidence(store, [asked.version], view, splits=compared_splits(asked))[0].pairs
 
 
-def _external_counts(rows: Iterable[ExternalCount], arm: str) -> list[tuple[str, Count]]:
+def _external_counts(rows: Iterable[ExternalRow], arm: str) -> list[tuple[str, Count]]:
     """Right verdicts and trials of both rates in counts of another study."""
     mine = [each for each in rows if each.arm == arm]
     counts = []
@@ -201,7 +192,8 @@ def _external_counts(rows: Iterable[ExternalCount], arm: str) -> list[tuple[str,
 def _with_places(store: Store, version: str, axis: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with the column that tells places apart."""
     if axis == "protocol":
-        known = store.read_frame(select(trial_table.c.id.label("trial"), trial_table.c.protocol))
+        names = select(trial_table.c.id.label("trial"), protocol_table.c.name.label("protocol"))
+        known = store.read_frame(names.join(protocol_table, protocol_table.c.hash == trial_table.c.protocol))
         return rows.merge(known, on="trial", how="left")
     if axis == "date":
         times = verdict_times(store, [version])

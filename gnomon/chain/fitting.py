@@ -114,7 +114,7 @@ def fit_view(study: OpenStudy, view: str, options: FitOptions, judge: str | None
     NotEnoughDataError
         If there are no verdicts, or a subject's size is not known and there are several.
     InputError
-        If the study's data are not for this view.
+        If the study's data are not for this view, or errors of another study are not shown to hold on this one.
     """
     from gnomon.stats import fit
 
@@ -129,6 +129,7 @@ def fit_view(study: OpenStudy, view: str, options: FitOptions, judge: str | None
         raise NotEnoughDataError(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
     if view == "judged":
         return fit.fit_judged(study.store, judge=judge, **how)
+    _require_transport(study)
     return fit.fit_corrected(study.store, judges=options.judges, external=options.external, **how)
 
 
@@ -186,6 +187,29 @@ def write_draws(study: OpenStudy, fits: Sequence[StoredFit], out: Path) -> list[
 
 def _alternatives(study: OpenStudy) -> str:
     return " or ".join(fittable_views(study))
+
+
+def _require_transport(study: OpenStudy) -> None:
+    """Raise `InputError` where errors of another study are neither shown to hold here nor used unchecked on purpose.
+
+    A study that says no margin and has a corrected fit already is older than the check: it goes on, with a warning
+    wherever its figures stand (`caveats.external_caveats`).
+    """
+    from gnomon.calibration.transport.transport_audit import audit_external
+    from gnomon.calibration.transport.transport_results import TransportOutcome
+    from gnomon.stats.stored_fits import newest_fits
+
+    settings = load_settings(study.store)
+    older = settings.transport.margin is None and any(view.startswith("corrected") for view in newest_fits(study.store))
+    if not settings.external or older:
+        return
+    for audit in audit_external(study.store, settings.external):
+        for each in audit.decisions:
+            if each.outcome is not TransportOutcome.PASS and not each.unchecked:
+                raise InputError(
+                    f"[[fit.external]] of judge '{audit.judge}', arm {each.name}: whether its errors hold here: "
+                    f"{each.outcome} ({each.reason}): label more, or write 'unchecked = true' there to use them anyway"
+                )
 
 
 def _require_sizes(store: Store) -> None:

@@ -24,7 +24,7 @@ from gnomon.data.records import IMPORTED
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import StoredSettings
-from gnomon.study_file import FILE, StudyFile, database_url, read_study, read_study_tolerating_judges
+from gnomon.study_file import FILE, StudyFile, TransportSpec, database_url, read_study, read_study_tolerating_judges
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -195,6 +195,10 @@ def _study_settings(
     variants = [found.model_dump(mode="json") for spec in file.subjects if (found := spec.as_variant()) is not None]
     if variants or "variants" in held:
         settings["variants"] = variants
+    if file.transport != TransportSpec() or "transport" in held:
+        settings["transport"] = file.transport.model_dump(mode="json")
+    if file.fit.external or "external" in held:
+        settings["external"] = [each.model_dump(mode="json") for each in file.fit.external]
     if scope is not None or "scope" in held:
         settings["scope"] = held["scope"] if scope is None else scope
     if broken:  # the order of judges is that of the whole file, which has to be corrected first

@@ -32,7 +32,7 @@ from gnomon.stats.estimand_registry import (
     view_name,
 )
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
-from gnomon.stats.narrative.caveats import study_caveats
+from gnomon.stats.narrative.caveats import external_caveats, study_caveats
 from gnomon.stats.narrative.headline_table import (
     INDEX_LABELS,
     NEW_CONCEPTS_NOTE,
@@ -92,6 +92,7 @@ def estimates_document(study: OpenStudy, fits: Sequence[StoredFit]) -> Estimates
         missing_verdicts=tuple(missing_verdict_ranges(store, judged)) if judged else (),
         warnings=(
             *study_caveats(fit.view for fit in passed),
+            *(external_caveats(store) if any(fit.view.startswith(CORRECTED_VIEW) for fit in passed) else ()),
             *filter(None, [describe_outside(outside)]),
             *(line for fit in passed for line in fit.result.cautions),
         ),

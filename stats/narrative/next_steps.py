@@ -32,6 +32,7 @@ def list_notices(found: StudyOverview) -> list[Notice]:
     notes = [
         *_about_counts(found),
         *([Notice("warning", found.outside)] if found.outside else []),
+        *(Notice("warning", told) for told in found.external),
         *_about_fits(found),
         *_about_trials(found),
         *_about_judges(found),

@@ -21,6 +21,7 @@ from gnomon.data.storage import tables
 from gnomon.data.storage.design_scope import design_conditions, design_trials, outside_sentence
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import PlannedDesign, StudySettings, load_settings
+from gnomon.stats.narrative.caveats import external_caveats
 from gnomon.stats.outdated_fits import outdated_fits
 from gnomon.stats.results import StoredFit
 from gnomon.stats.stored_fits import newest_fits
@@ -37,7 +38,8 @@ class StudyOverview:
     `failed` trials; `missing` the planned conditions that lack answers; `states` verdicts by judge and state; `labels`
     the reference label of each trial with its arm; `events` all label events of people; `truth` the rule that makes one
     truth of several raters' labels; `fits` the newest fit of each view;
-    `measured` the counts of measures that judges do not read; `outside` says how many trials lie outside the design.
+    `measured` the counts of measures that judges do not read; `outside` says how many trials lie outside the design,
+    `external` what is known of judges' errors that come from another study.
     """
 
     settings: StudySettings
@@ -51,6 +53,7 @@ class StudyOverview:
     truth: TruthSummary
     measured: list[MeasureCount]
     outside: str = ""
+    external: tuple[str, ...] = ()
 
     @property
     def counts_only(self) -> bool:
@@ -112,6 +115,7 @@ def summarize_study(store: Store) -> StudyOverview:
         outdated=outdated_fits(store),
         truth=summarize_truth(store, view),
         outside=outside_sentence(store),
+        external=external_caveats(store),
         measured=all_measure_counts(store, [str(name) for name in cells["subject"].unique()]),
     )
 

@@ -18,6 +18,7 @@ from gnomon.dashboard.auth.roles import SECRETS
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
 from gnomon.data.foreign_documents.permissions import PLACES
 from gnomon.data.storage.engines import sqlite_file, sqlite_url
+from gnomon.data.study_settings import load_settings
 from gnomon.stats.model.judge_confusion import ExternalCalibration
 from gnomon.stats.model.priors import Priors
 from gnomon.study_file import database_url, read_study, resolve_study_path
@@ -304,3 +305,44 @@ def test_a_byte_order_mark_before_a_study_file_is_skipped(folder):
     path = folder / "study.toml"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read_study(folder).name
+
+
+EXTERNAL = '[[fit.external]]\njudge = "lexicon"\narm = "control"\ntruth = "rest"\nsaid = "event"\nn = 3\n'
+
+
+def test_errors_of_another_study_need_a_check_before_they_are_used(folder, store, monkeypatch):
+    """Without a margin or an earlier fit they are refused, with `unchecked` used; an older study goes on."""
+    from gnomon.chain import fitting
+    from gnomon.chain.session import sync_settings
+
+    with (folder / "study.toml").open("a") as file:
+        file.write(f"\n{EXTERNAL}")
+    study = OpenStudy(folder, read_study(folder), store)
+    sync_settings(store, study.file)
+    with pytest.raises(InputError, match=r"judge 'lexicon', arm control.*not checked.*'unchecked = true'") as told:
+        fitting._require_transport(study)
+    assert "\n" not in str(told.value)
+    monkeypatch.setattr("gnomon.stats.stored_fits.newest_fits", lambda _: {"corrected": None})
+    fitting._require_transport(study)
+    with (folder / "study.toml").open("a") as file:
+        file.write("\n[transport]\nmargin = 0.1\n")
+    margin = OpenStudy(folder, read_study(folder), store)
+    sync_settings(store, margin.file)
+    assert load_settings(store).transport.margin == 0.1
+    with pytest.raises(InputError, match="not checked"):
+        fitting._require_transport(margin)
+    change(folder, "n = 3\n", "n = 3\nunchecked = true\n")
+    sync_settings(store, (unchecked := OpenStudy(folder, read_study(folder), store)).file)
+    fitting._require_transport(unchecked)
+
+
+def test_what_is_taken_out_of_the_file_is_taken_out_of_the_settings(folder, store):
+    from gnomon.chain.session import sync_settings
+
+    plain = read_study(folder)
+    with (folder / "study.toml").open("a") as file:
+        file.write(f"\n{EXTERNAL}\n[transport]\nmargin = 0.1\n")
+    sync_settings(store, read_study(folder))
+    assert load_settings(store).external[0].n == 3
+    sync_settings(store, plain)
+    assert (load_settings(store).external, load_settings(store).transport.margin) == ((), None)
