@@ -1,10 +1,10 @@
 """Confidence sequences for the probability of an event: limits that hold at all times together; takes counts.
 
 An e-process for a value p is a nonnegative process whose expectation is at most 1 at every stopping time if p is the
-truth; by Ville's inequality it ever reaches 1 / error with probability at most `error`. The values of p whose e-process
-is below 1 / error are a confidence sequence: they contain the truth at all times together with probability 1 - error, so
-that one may look after each trial and stop when one likes. The e-processes here are mixtures of likelihood ratios of
-Bernoulli trials over a beta distribution (Robbins 1970; Howard, Ramdas, McAuliffe, Sekhon 2021).
+truth; by Ville's inequality it ever reaches 1 / error with probability at most `error`. The values of p whose
+e-process is below 1 / error are a confidence sequence: they contain the truth at all times together with probability
+1 - error, so that one may look after each trial and stop when one likes. The e-processes here are mixtures of
+likelihood ratios of Bernoulli trials over a beta distribution (Robbins 1970; Howard, Ramdas, McAuliffe, Sekhon 2021).
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ def log_mixture(events: ArrayLike, trials: ArrayLike, prior: tuple[float, float]
     return np.asarray(betaln(prior[0] + k, prior[1] + n - k) - betaln(*prior))
 
 
-def log_evidence(
-    events: ArrayLike, trials: ArrayLike, rate: ArrayLike, prior: tuple[float, float] = PRIOR
-) -> Floats:
+def log_evidence(events: ArrayLike, trials: ArrayLike, rate: ArrayLike, prior: tuple[float, float] = PRIOR) -> Floats:
     """Logarithm of the e-process against a rate: mixture over that rate's likelihood.
 
     With the uniform prior (1, 1) it is -log((n + 1) b(k; n, p)), b the binomial probability (Robbins 1970).

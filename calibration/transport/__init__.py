@@ -1,1 +1,1 @@
-"""Whether a judge's errors learnt on some trials may be used on others: equivalence against a margin said beforehand."""
+"""Whether errors of a judge that were learnt on some trials may be used on others: equivalence against a margin."""

@@ -22,7 +22,9 @@ _HALVINGS = 48
 Side = Literal["greater", "less"]
 
 
-def score_statistic(one: Floats, n1: float, other: Floats, n2: float, delta: float, *, unbiased: bool = False) -> Floats:
+def score_statistic(
+    one: Floats, n1: float, other: Floats, n2: float, delta: float, *, unbiased: bool = False
+) -> Floats:
     """Standardised difference of two proportions from a value under the null hypothesis (Farrington and Manning 1990).
 
     z = (k1 / n1 - k2 / n2 - delta) / se, where the standard error is that at the maximum of the likelihood under

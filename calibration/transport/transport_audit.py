@@ -1,4 +1,4 @@
-"""Whether a judge's errors travel: from models, concepts, protocols, dates or another study to those where they are used.
+"""Whether a judge's errors travel: from models, concepts, protocols, dates or another study to where they are used.
 
 Estimand: for each arm the difference of the judge's sensitivity, and of its specificity, for the event, between the
 trials where errors would be used and those where they were learnt. Assumes that labels are the truth and that labelled
@@ -15,7 +15,12 @@ import pandas as pd
 from sqlalchemy import select
 
 from gnomon.calibration.comparison.compared_versions import compared_splits, find_version, versions_with_verdicts
-from gnomon.calibration.error_rates.confusion import ConfusionCounts, collect_evidence, confusion_from_rows, verdict_times
+from gnomon.calibration.error_rates.confusion import (
+    ConfusionCounts,
+    collect_evidence,
+    confusion_from_rows,
+    verdict_times,
+)
 from gnomon.calibration.numerics.proportions import Count
 from gnomon.calibration.observations.frames import arms_in
 from gnomon.calibration.transport.equivalence import DEFAULT_ERROR, RateCounts, decide_transport
@@ -197,7 +202,8 @@ def _with_places(store: Store, version: str, axis: str, rows: pd.DataFrame) -> p
         return rows.merge(known, on="trial", how="left")
     if axis == "date":
         times = verdict_times(store, [version])
-        return rows.merge(times.assign(date=times["at"].dt.strftime("%Y-%m-%d"))[["trial", "date"]], on="trial", how="left")
+        days = times.assign(date=times["at"].dt.strftime("%Y-%m-%d"))[["trial", "date"]]
+        return rows.merge(days, on="trial", how="left")
     return rows
 
 

@@ -43,8 +43,8 @@ def _external_caveat(judge: str, decision: TransportDecision) -> str:
     if decision.unchecked:
         return f"{errors}, unchecked, as the study file says (unchecked = true; {found})."
     return (
-        f"{errors}, and it is not shown that they hold here ({found}): say a margin under [transport] in study.toml and "
-        "label more, or write unchecked = true."
+        f"{errors}, and it is not shown that they hold here ({found}): say a margin under [transport] in study.toml "
+        "and label more, or write unchecked = true."
     )
 
 
