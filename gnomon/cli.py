@@ -237,14 +237,53 @@ def recount(
 @app.command()
 def calibrate(
     folder: Folder,
-    view: Annotated[str | None, typer.Option(help="label view: blind, first or current; by default all three")] = None,
+    view: Annotated[
+        str | None,
+        typer.Option(help="label view: blind, first or current; by default all three, and the study's for a card"),
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="write the calibration card of one judge, a .json file for 'gnomon gate'"),
+    ] = None,
+    judge: Annotated[str | None, typer.Option(help="whose card; needed where the study has several judges")] = None,
     json: Json = False,
 ) -> None:
     """Audit the judges against the labels: agreement, error rates by arm, and whether rates can be corrected."""
+    if card is not None:
+        from gnomon.commands.judges.card import write_judge_card
+        from gnomon.render.card import print_card
+
+        _show(write_judge_card(folder, card, judge, view), json, print_card)
+        return
     from gnomon.commands.study.calibrate import audit_judges
     from gnomon.render.audit import print_audit
 
+    if judge is not None:
+        raise typer.BadParameter("is for a card: give --card FILE too", param_hint="'--judge'")
     _show(audit_judges(folder, view), json, print_audit)
+
+
+@app.command()
+def gate(
+    card: Annotated[Path, typer.Argument(metavar="CARD", help="a card of 'gnomon calibrate DIR --card FILE'")],
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REQUIREMENT",
+            help="such as 'control.specificity > .9 with 95 %' (docs/calibration-card.md); may be repeated",
+        ),
+    ] = None,
+    study: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="the card's study: a card that is stale does not pass")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a calibration card: status 0 if it meets every requirement, 1 if not, 2 for a mistake in what was given."""
+    from gnomon.commands.judges import gate as command
+
+    document = command.check_gate(card, require or [], study)
+    _show(document, json, command.print_gate)
+    command.exit_if_not_passed(document)
 
 
 @app.command()

@@ -12,7 +12,15 @@ from pydantic import ValidationError
 from bench.house import ROOT
 from gnomon.calibration.results.label_plan import LabelAllocation, LabelPlan, PlannedInterval
 from gnomon.data.results import SCHEMA, Estimate, ResultDocument, ResultPart
-from gnomon.render.json_reference import REFERENCE, SECTIONS, TEMPLATE, JsonSection, render_reference
+from gnomon.render.json_reference import (
+    REFERENCE,
+    SCHEMA_FILE,
+    SECTIONS,
+    TEMPLATE,
+    JsonSection,
+    card_schema,
+    render_reference,
+)
 
 
 class Leaf(ResultPart):
@@ -89,3 +97,7 @@ def test_a_result_does_not_change() -> None:
     now = Estimate(value=0.2, low=0.1, high=0.3, se=None, level=0.95, method="posterior")
     with pytest.raises(ValidationError, match="frozen"):
         now.value = 0.4  # type: ignore[misc]
+
+
+def test_the_schema_of_cards_that_ships_is_that_of_the_models() -> None:
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == card_schema(), "run 'python -m gnomon.render.json_reference'"

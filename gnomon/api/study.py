@@ -16,7 +16,7 @@ from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.chain.session import OpenStudy, opened
 from gnomon.chain.trial_generation import GenerateOptions, SweepForecast, SweepSummary
 from gnomon.data.arms.battery_measures import ITEMS
-from gnomon.data.errors import GnomonError
+from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.study_file import StudyFile
@@ -24,6 +24,7 @@ from gnomon.study_file import StudyFile
 if TYPE_CHECKING:
     from gnomon.api.audit_report import AuditReport
     from gnomon.api.study_fit import StudyFit
+    from gnomon.calibration.cards.calibration_card import CalibrationCard
     from gnomon.calibration.results.audit import AuditDocument, RecountDocument
     from gnomon.calibration.results.label_plan import LabelPlan, PlanPrices
     from gnomon.chain.battery_run import BatteryDocument
@@ -269,6 +270,35 @@ class Study:
         from gnomon.calibration.labels.views import VIEWS
 
         return audit_views(self.store, views=list(views) or VIEWS)
+
+    def card(self, judge: str | None = None, *, view: str | None = None) -> CalibrationCard:
+        """The calibration card of one judge version: its errors, what they rest on, what may be built on it.
+
+        Parameters
+        ----------
+        judge : str, optional
+            Name, for its newest version with verdicts, or a version; by default the study's judge, if it has one only.
+        view : {"blind", "first", "current"}, optional
+            Which labels count; by default the study's.
+
+        Raises
+        ------
+        InputError
+            If the study has several judges and none is named.
+        NotEnoughDataError
+            If no trial that the judge has read is labelled.
+        """
+        from gnomon.calibration.audit.document import audit_views
+        from gnomon.calibration.cards.card_assembly import make_card
+        from gnomon.calibration.observations.frames import judge_frame
+
+        known = judge_frame(self.store, None if judge is None else [judge])
+        if len(known) != 1:
+            names = ", ".join(known["name"]) or "none: run 'gnomon judge' first"
+            raise InputError(f"card: a card is of one judge: name it with --judge; with verdicts: {names}")
+        version, chosen = str(known["version"].iloc[0]), view or self.file.labels.view
+        document = audit_views(self.store, views=[chosen], judges=[version])
+        return make_card(self.store, document, version, view=chosen)
 
     def fit(
         self,

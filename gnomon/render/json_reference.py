@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import ModelSchema
 
+from gnomon.calibration.cards.calibration_card import CARD_SCHEMA, CalibrationCard
+from gnomon.calibration.cards.requirements import GateDocument
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
 from gnomon.chain.battery_run import BatteryDocument
@@ -30,6 +33,8 @@ from gnomon.data.results import SCHEMA
 from gnomon.render import documents
 
 TEMPLATE = Path(__file__).parents[1] / "templates" / "json.md"
+SCHEMA_FILE = Path(__file__).parents[1] / "templates" / "calibration_card.schema.json"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MARK = re.compile(r"\{\{ (document|parts|schema)(?: ([^}]+))? \}\}")
 TYPE_WORDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -58,6 +63,8 @@ SECTIONS = (
     JsonSection("gnomon backup", documents.BackupDocument),
     JsonSection("gnomon recount", RecountDocument),
     JsonSection("gnomon calibrate", AuditDocument),
+    JsonSection("gnomon calibrate --card", CalibrationCard),
+    JsonSection("gnomon gate", GateDocument),
     JsonSection("gnomon plan", LabelPlan),
 )
 
@@ -94,13 +101,21 @@ def render_reference(sections: Sequence[JsonSection], template: str) -> str:
     return MARK.sub(fill_mark, template)
 
 
+def card_schema() -> str:
+    """The JSON schema of a calibration card, for programs of others that read or check cards."""
+    schema = CalibrationCard.model_json_schema(mode="serialization", schema_generator=_DescribedSchema)
+    named = {"$schema": DIALECT, "title": f"Gnomon calibration card, schema {CARD_SCHEMA}"}
+    return json.dumps({**schema, **named}, indent=2, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
-    """Write the reference; with `--check` compare only."""
+    """Write the reference and the schema of cards; with `--check` compare only."""
     text = render_reference(SECTIONS, TEMPLATE.read_text(encoding="utf-8"))
-    if "--check" not in sys.argv[1:]:
-        write_atomically(REFERENCE, text.encode())
-    elif REFERENCE.read_text(encoding="utf-8") != text:
-        sys.exit(f"{REFERENCE}: out of date: run 'python -m gnomon.render.json_reference'")
+    for path, content in {REFERENCE: text, SCHEMA_FILE: card_schema()}.items():
+        if "--check" not in sys.argv[1:]:
+            write_atomically(path, content.encode())
+        elif path.read_text(encoding="utf-8") != content:
+            sys.exit(f"{path}: out of date: run 'python -m gnomon.render.json_reference'")
 
 
 class _DescribedSchema(GenerateJsonSchema):

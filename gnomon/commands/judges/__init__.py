@@ -1,0 +1,1 @@
+"""Commands on judges beyond collecting verdicts: cards, gates, comparisons, certificates."""

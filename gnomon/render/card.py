@@ -1,0 +1,29 @@
+"""A calibration card on the terminal: a table of the arms, and the card's sentences."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.table import Table
+
+from gnomon.calibration.cards.calibration_card import CalibrationCard
+from gnomon.calibration.cards.card_sentences import LOW_CARD, arm_table, card_sentences, withheld_sentences
+from gnomon.render.text_console import TextConsole, bold_text
+
+PIPED = 160
+
+
+def print_card(card: CalibrationCard) -> None:
+    """Print a card on stdout."""
+    console = TextConsole(None if sys.stdout.isatty() else PIPED)
+    frame = arm_table(card)
+    shown = Table(title=bold_text(f"Calibration card of {card.basis.judge.name}"), box=None, pad_edge=False)
+    shown.title_justify, shown.title_style = "left", ""
+    for name in frame.columns:
+        shown.add_column(name)
+    for row in frame.itertuples(index=False):
+        shown.add_row(*row)
+    console.print(shown)
+    for line in [*card_sentences(card), *withheld_sentences(card)]:
+        console.print(line, soft_wrap=True)
+    console.print(f"Intervals 95 %. {LOW_CARD} Hash {card.hash[:12]}.", style="dim", soft_wrap=True)
