@@ -20,14 +20,9 @@ from gnomon.calibration.comparison.comparison_results import (
     TriedVersion,
 )
 from gnomon.calibration.comparison.comparison_sentences import comparison_sentences
+from gnomon.calibration.comparison.labelled_readings import labelled_readings, outcome_column, said_column
 from gnomon.calibration.comparison.paired_errors import PairedReadings, compare_arms, paired_test, readings_of
-from gnomon.calibration.error_rates.confusion import (
-    Reading,
-    inverse_inclusion_weights,
-    judged_trials,
-    reference_table,
-)
-from gnomon.calibration.labels.selecting_judges import stratifying_versions
+from gnomon.calibration.error_rates.confusion import Reading
 from gnomon.calibration.labels.views import reference_labels
 from gnomon.calibration.numerics.multiple_testing import holm_adjusted
 from gnomon.data.errors import InputError, NotEnoughDataError
@@ -81,7 +76,7 @@ def compare_rubrics(
     view = view or load_settings(store).label_view
     others = related_versions(known, first, second)
     splits = compared_splits(first, second)
-    rows = _labelled_rows(store, [first, second, *others], view, splits, reading)
+    rows = labelled_readings(store, [judge.version for judge in (first, second, *others)], view, splits, reading)
     both = _rows_of_pair(rows, first, second)
     if not len(both):
         raise NotEnoughDataError(
@@ -97,7 +92,9 @@ def compare_rubrics(
         reading=reading,
         splits=splits,
         labelled=len(both),
-        only_one_read=int((rows[_said(first)].notna() != rows[_said(second)].notna()).sum()),
+        only_one_read=int(
+            (rows[said_column(first.version)].notna() != rows[said_column(second.version)].notna()).sum()
+        ),
         tried=tuple(_tried_version(rows, first, judge) for judge in tried),
         family=1 + len(tried),
         arms=arms,
@@ -106,45 +103,16 @@ def compare_rubrics(
     return found.model_copy(update={"words": comparison_sentences(found)})
 
 
-def _labelled_rows(
-    store: Store, judges: Sequence[ComparedJudge], view: str, splits: Sequence[str], reading: Reading
-) -> pd.DataFrame:
-    """Labelled trials that one of the judges read: arm, split, label, truth, weight, and each one's answer and outcome.
-
-    Weights are inverse inclusion probabilities among the trials of the judge that read most, be it one that chose
-    labels: a version that was asked only about labelled trials does not know what they stand for.
-    """
-    versions = [judge.version for judge in judges]
-    panel = [version for version in stratifying_versions(store) if version not in versions]
-    judged = dict(zip([*versions, *panel], judged_trials(store, [*versions, *panel], splits=splits), strict=True))
-    truth = reference_table(store, view)
-    frames = [judged[version] for version in versions]
-    read = pd.concat(frames).drop_duplicates("trial")
-    widest = max(judged.values(), key=len)
-    population = pd.concat([widest, read[~read["trial"].isin(widest["trial"])]], ignore_index=True)
-    rows = population.merge(truth, on="trial")
-    rows = rows[rows["trial"].isin(read["trial"])].sort_values("trial").reset_index(drop=True)
-    rows = rows.assign(weight=inverse_inclusion_weights(rows, population))
-    kept = rows[["trial", "arm", "split", "weight"]].assign(
-        truth=rows[f"true_{reading}"].astype(bool), label=rows["true_outcome"]
-    )
-    for judge, frame in zip(judges, frames, strict=True):
-        mine = frame[["trial", reading, "outcome"]].rename(
-            columns={reading: _said(judge), "outcome": f"outcome {judge.version}"}
-        )
-        kept = kept.merge(mine.astype({_said(judge): object}), on="trial", how="left")
-    return kept
-
-
-def _said(judge: ComparedJudge) -> str:
-    return f"said {judge.version}"
+def _only_one_read(rows: pd.DataFrame, a: ComparedJudge, b: ComparedJudge) -> int:
+    first, second = (rows[said_column(judge.version)].notna() for judge in (a, b))
+    return int((first != second).sum())
 
 
 def _rows_of_pair(rows: pd.DataFrame, a: ComparedJudge, b: ComparedJudge) -> pd.DataFrame:
     """Labelled trials that both read, in the columns of `compare_arms`, with both outcomes."""
-    both = rows.dropna(subset=[_said(a), _said(b)])
-    renamed = {"a": both[_said(a)].astype(bool), "b": both[_said(b)].astype(bool)}
-    outcomes = {"outcome_a": both[f"outcome {a.version}"], "outcome_b": both[f"outcome {b.version}"]}
+    both = rows.dropna(subset=[said_column(a.version), said_column(b.version)])
+    renamed = {"a": both[said_column(a.version)].astype(bool), "b": both[said_column(b.version)].astype(bool)}
+    outcomes = {"outcome_a": both[outcome_column(a.version)], "outcome_b": both[outcome_column(b.version)]}
     return both[["trial", "arm", "split", "label", "truth", "weight"]].assign(**renamed, **outcomes)
 
 
