@@ -19,6 +19,7 @@ MEASUREMENTS = {
     "hostile": "validity.hostile_worlds",
     "measures": "measures.measure_worlds",
     "exactness": "measures.reading_exactness",
+    "tasks": "measures.task_worlds",
     "sweeps": "validity.sweep_clustering",
     "slopes": "validity.slopes",
     "sensitivity": "validity.sensitivity",

@@ -6,7 +6,8 @@ Readings (log-odds, probabilities of options): estimate +- t SE. Answers, which 
                    place of the normal one, and n* at most what independent responses within concepts would give
     several rates  Price and Bonett: 2 / m events and as many non-events are added to each of m rates; the variance is
                    that of the crossed means, and what the addition adds to each binomial variance
-    d' and c       the limits of both rates on the normal-quantile scale, combined by squares and correlations (MOVER)
+    d' and c       the limits of both rates on the normal-quantile scale, combined by squares and correlations (MOVER);
+                   where a limit is 0 or 1, whose quantile is not finite, the delta method's with half a response added
 
 Where rates are near 0 or 1, limits of answers cover more than their level (few trials can only be 0 or 1); readings of
 the same trials cover it with a fraction of the width (`bench/measures/measure_worlds.py`).
@@ -116,17 +117,18 @@ def rate_contrast(
     rates = (means.means * means.sizes + 0.5) / (means.sizes + 1) if transform else means.means
     centre = change(rates)
     down, up = centre - change(low), change(high) - centre
+    if transform is not None:
+        ends = quantile * _transformed_error(transform, rates, means.sizes)
+        down, up = np.where(low < _EDGE, ends, down), np.where(high > 1 - _EDGE, ends, up)
     with np.errstate(divide="ignore", invalid="ignore"):
         correlation = np.nan_to_num(covariance / np.outer(spread, spread))
     np.fill_diagonal(correlation, 1.0)
     value = float(weights @ centre)
     below, above = (_mover_distance(weights, down, up, correlation, side) for side in (-1, 1))
-    ends = (-math.inf, math.inf) if transform else _possible_range(weights)
+    least, most = (-math.inf, math.inf) if transform else _possible_range(weights)
     error = math.sqrt(max(variance, 0.0)) if transform is None else math.nan
     method = MOVER_METHOD if transform else SCORE_METHOD
-    interval = IntervalEstimate(
-        value, max(ends[0], value - below), min(ends[1], value + above), error, confidence, method
-    )
+    interval = IntervalEstimate(value, max(least, value - below), min(most, value + above), error, confidence, method)
     return ContrastInterval(interval, freedom, probability_above(interval, freedom, reference))
 
 
@@ -246,6 +248,14 @@ def _difference_of_rates(
     low, high = max(least, min(centre - reach, value)), min(most, max(centre + reach, value))
     interval = IntervalEstimate(value, low, high, math.sqrt(whole), confidence, RATES_METHOD)
     return ContrastInterval(interval, freedom, probability_above(interval, freedom, reference))
+
+
+def _transformed_error(transform: RateScale, rates: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Standard error of transformed rates of independent responses, by the delta method."""
+    inside = rates * (1 - rates)
+    step = 1e-4 * inside
+    slope = (transform(rates + step) - transform(rates - step)) / (2 * step)
+    return np.asarray(slope * np.sqrt(inside / (sizes + 1)))
 
 
 def _unchanged(rate: np.ndarray) -> np.ndarray:

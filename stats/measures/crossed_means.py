@@ -363,12 +363,15 @@ def _item_blocks(
 
 
 def _paired_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each pair, with its mean; rows without a pair stay."""
+    """One row for each pair, with its mean and its item, or as an item of its own; rows without a pair stay."""
     keys = ["pair", "concept", "layer", "strength"]
     paired, alone = rows[rows["pair"].notna()], rows[rows["pair"].isna()]
-    means = paired.groupby(keys, dropna=False, sort=False).agg(value=("value", "mean"), n=("n", "sum"))
-    joined = pd.concat([means.reset_index().assign(within=0.0), alone], ignore_index=True)
-    joined["item"] = joined["pair"].where(joined["pair"].notna(), joined.get("item"))
+    means = paired.groupby(keys, dropna=False, sort=False).agg(
+        value=("value", "mean"), n=("n", "sum"), item=("item", "first"), items=("item", "nunique")
+    )
+    means = means.reset_index().assign(within=0.0)
+    means["item"] = means["item"].where(means["items"] == 1, means["pair"])
+    joined = pd.concat([means, alone], ignore_index=True)
     for name in ("item", "concept"):
         joined[name] = joined[name].astype(object).where(joined[name].notna(), None)
     return joined

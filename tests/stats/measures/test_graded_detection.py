@@ -93,6 +93,19 @@ def test_d_prime_is_the_distance_of_both_rates(trials: MakeTrials) -> None:
     assert d_prime.probability > 0.999
 
 
+def test_d_prime_with_no_false_alarm_has_limits_that_its_trials_carry(trials: MakeTrials) -> None:
+    frame = trials(
+        trial_rows("notice", "injection", [[1.0, 0.0] * 6] * 6, column="correct"),
+        trial_rows("notice", "control", [[0.0] * 12], column="correct"),
+    )
+    d_prime, criterion = detection_indices(frame, "s")
+    for found in (d_prime, criterion):
+        assert found.headline is not None
+        assert found.headline.high - found.headline.low < 4, "not the quantile of a rate of 0"
+    assert d_prime.headline is not None
+    assert d_prime.headline.high > d_prime.value + 1
+
+
 def test_without_a_control_there_is_nothing_to_detect_against(trials: MakeTrials) -> None:
     frame = trials(trial_rows("notice", "injection", [[1.0, 2.0]] * 2))
     assert area_under_curve(frame, "s") is None
