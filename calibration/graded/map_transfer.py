@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
+from scipy.stats import betabinom
 
 from gnomon.calibration.graded.graded_mean import effective_number
 from gnomon.calibration.graded.graded_results import GradedTransfer, TransferStatus
@@ -20,8 +21,10 @@ MIN_SLICE = 10
 """Fewest labels of the target with which its residuals are tested."""
 SUPPORT_LABELS = 5
 """Labels that a score needs on its side: fewer at or below it (or at or above) say nothing of the map there."""
-MOST_UNSUPPORTED = 0.05
-"""Greatest share of the target's scores without support at which the map is used."""
+BY_CHANCE = 0.999
+"""Probability with which scores that are distributed as the source's own pass the check of support."""
+MIN_TAUGHT = 20
+"""Fewest labels that teach a map for use elsewhere."""
 UNSEEN = 4.0
 """Discrepancies added to the variance of binary residuals: with none in n labels, the limit is 3.3 / n."""
 POWER = 0.8
@@ -46,9 +49,9 @@ def check_transfer(
     (-margin, margin), so that a map that is off by the margin or more passes with probability at most `size`; fail if
     it lies beyond; inconclusive otherwise. Limits are Student's; labels of 0 and 1 count four discrepancies more in the
     variance, since a rare one may not have been drawn. Before any test, the map is refused (`unsupported`) where more
-    than a twentieth of the target's scores lie where fewer than five of the source's labels are at or beyond them:
-    there the map is no more than a guess, and no label of the source can tell. Source: Schuirmann (1987), two one-sided
-    tests; the support check is our own.
+    of the target's scores than chance explains (`support_limit`) lie where fewer than five of the source's labels are
+    at or beyond them: there the map is no more than a guess, and no label of the source can tell. Source: Schuirmann
+    (1987), two one-sided tests; the support check is our own.
 
     Parameters
     ----------
@@ -76,8 +79,9 @@ def check_transfer(
         raise InputError(f"margin {margin:g}: give one above 0, in units of the label, such as .05")
     score, label = check_scores(labelled[0], labelled[1])
     share = unsupported_share(taught[0], pool)
+    supported = share <= support_limit(np.size(taught[0]), np.size(pool))
     residual = _residual_mean(taught, score, label, labelled[2], 1 - 2 * size) if len(label) >= 2 else None
-    status = _transfer_status(residual, share, margin, len(label))
+    status = _transfer_status(residual, supported, margin, len(label))
     needs = _labels_needed(residual, margin, len(label), size) if status in _UNDECIDED else None
     return GradedTransfer(
         source=source,
@@ -108,6 +112,26 @@ def unsupported_share(scores: ArrayLike, pool: ArrayLike) -> float:
     below = np.searchsorted(known, every, side="right")
     above = len(known) - np.searchsorted(known, every, side="left")
     return float((np.minimum(below, above) < SUPPORT_LABELS).mean())
+
+
+def support_limit(labelled: int, pool: int) -> float:
+    """Greatest share of unsupported scores at which a map is used; below 0 with fewer than twenty labels.
+
+    Beyond the fifth label from either end lies a share of the source's own distribution of scores that is distributed
+    as beta(10, n - 9) (order statistics of a continuous distribution; less with ties), so the number among N scores of
+    that distribution is beta-binomial: its .999 quantile, divided by N.
+
+    Parameters
+    ----------
+    labelled : int
+        Labels of the source.
+    pool : int
+        Scores of the target.
+    """
+    if labelled < MIN_TAUGHT or not pool:
+        return -1.0
+    law = betabinom(pool, 2 * SUPPORT_LABELS, labelled + 1 - 2 * SUPPORT_LABELS)
+    return float(law.ppf(BY_CHANCE)) / pool
 
 
 def transferred_mean(
@@ -183,9 +207,9 @@ def _residual_mean(
 
 
 def _transfer_status(
-    residual: IntervalEstimate | None, unsupported: float, margin: float | None, labelled: int
+    residual: IntervalEstimate | None, supported: bool, margin: float | None, labelled: int
 ) -> TransferStatus:
-    if unsupported > MOST_UNSUPPORTED:
+    if not supported:
         return TransferStatus.UNSUPPORTED
     if margin is None or residual is None or labelled < MIN_SLICE:
         return TransferStatus.NOT_CHECKED

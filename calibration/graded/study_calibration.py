@@ -27,6 +27,7 @@ from gnomon.calibration.graded.map_transfer import check_transfer
 from gnomon.calibration.graded.score_narrative import graded_sentences
 from gnomon.calibration.graded.score_thresholds import Sample, choose_threshold
 from gnomon.calibration.observations.frames import arms_in, facts_of_rows, verdicts_with_outcomes
+from gnomon.calibration.observations.scores import score_frame
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.outcomes import OutcomeRule, rule_named
 from gnomon.data.records import IMPORTED, IntervalEstimate, Split
@@ -97,12 +98,11 @@ def scored_trials(store: Store, version: str) -> pd.DataFrame:
         Columns trial, score and whole (whether it is the judge's single score); trials without scores have no row.
     """
     heard = verdicts_with_outcomes(store, [version])
-    kept = heard["scores"].tolist() if "scores" in heard else [None] * len(heard)
-    if _judge_named(store, version)[1] == "logprob" and any(each is None for each in kept):
-        raw = _raw_scores(store, version)
-        kept = [raw.get(trial) if each is None else each for trial, each in zip(heard["trial"], kept, strict=True)]
-    there = np.array([isinstance(each, Mapping) and bool(each) for each in kept], dtype=bool)
-    heard, held = heard[there], [each for each, is_there in zip(kept, there, strict=True) if is_there]
+    known = _kept_scores(store, version)
+    if _judge_named(store, version)[1] == "logprob" and len(known) < len(heard):
+        known = {**_raw_scores(store, version), **known}
+    there = heard["trial"].isin(set(known))
+    heard, held = heard[there], [known[trial] for trial in heard.loc[there, "trial"]]
     rule = rule_named(load_settings(store).rule)
     values = _values_of(heard, held, rule)
     whole = np.array([WHOLE in each for each in held], dtype=bool)
@@ -112,6 +112,16 @@ def scored_trials(store: Store, version: str) -> pd.DataFrame:
 def _values_of(heard: pd.DataFrame, scores: Sequence[Mapping[str, float]], rule: OutcomeRule) -> np.ndarray:
     targets = [target if isinstance(target, str) else None for target in heard["target"].tolist()]
     return event_scores(scores, facts_of_rows(heard, rule.reads), heard["arm"].tolist(), targets, rule)
+
+
+def _kept_scores(store: Store, version: str) -> dict[str, Mapping[str, float]]:
+    frame = score_frame(store, version)
+    names = [name for name in frame.columns if name != "trial"]
+    values = frame[names].to_numpy(dtype=float)
+    return {
+        str(trial): {name: float(value) for name, value in zip(names, row, strict=True) if np.isfinite(value)}
+        for trial, row in zip(frame["trial"], values, strict=True)
+    }
 
 
 def _raw_scores(store: Store, version: str) -> dict[str, Mapping[str, float]]:

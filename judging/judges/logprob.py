@@ -100,14 +100,17 @@ class LogprobJudge:
         return None
 
     def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """Yield one verdict per trial, longest responses last; `raw` holds the probabilities as JSON."""
+        """Yield one verdict per trial, longest responses last; `scores` holds its own probabilities, `raw` as JSON all
+        that were asked for in its batch.
+        """
         size = self._config.batch_size or BATCH
         ordered = sorted(trials, key=lambda trial: (len(trial.answer), trial.id))
         for start in range(0, len(ordered), size):
             chunk = ordered[start : start + size]
             for trial, shares in zip(chunk, self.question_probabilities(chunk), strict=True):
                 raw = json.dumps({name: round(share, 4) for name, share in shares.items()})
-                yield Verdict(trial.id, self.version.version, _facts_from_shares(shares, self.concepts), raw=raw)
+                facts = _facts_from_shares(shares, self.concepts)
+                yield Verdict(trial.id, self.version.version, facts, raw=raw, scores=_own_scores(shares))
 
     def question_probabilities(self, trials: Sequence[Trial]) -> list[dict[str, float]]:
         """For each trial, P(yes) of every question that was asked about it, by the question's name."""
@@ -145,6 +148,12 @@ def _asked_facts() -> list[Fact]:
 def _record_shares(shares: Sequence[dict[str, float]], name: str, values: NDArray[np.float64]) -> None:
     for share, value in zip(shares, values.tolist(), strict=True):
         share[name] = value
+
+
+def _own_scores(shares: dict[str, float]) -> dict[str, float]:
+    """The probabilities that a trial has in any batch: what a claim is about is asked for its own claim alone."""
+    asked = {fact.name for fact in _asked_facts()}
+    return {name: share for name, share in shares.items() if name in asked or shares["claims"] >= 0.5}
 
 
 def _facts_from_shares(shares: dict[str, float], concepts: Sequence[str]) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,21 @@ def test_verdicts_are_whole_and_the_same_in_any_batch(tiny, make_trial):
     assert set(said[0]) == {trial.id for trial in trials}
     assert all(facts.concept in (*CONCEPTS, "none", "other") for facts in said[0].values())
     assert all(facts.claims or facts.concept == "none" for facts in said[0].values())
+
+
+def test_scores_are_unrounded_and_the_same_in_any_batch(tiny, make_trial):
+    """What a claim is about is asked in a whole batch; a trial keeps the answer only where it claims itself."""
+    trials = [make_trial(replicate=number, answer=attack.attacked) for number, attack in enumerate(load_attacks()[::6])]
+    said = []
+    for size in (1, 5):
+        judge = LogprobJudge(CONFIG.model_copy(update={"batch_size": size}), CONCEPTS, lambda _: tiny)
+        said.append({verdict.trial: verdict for verdict in judge.judge_trials(trials)})
+    for trial, alone in said[0].items():
+        assert alone.scores.keys() == said[1][trial].scores.keys()
+        assert alone.scores == pytest.approx(said[1][trial].scores, abs=1e-4)
+        assert ("about ocean" in alone.scores) == alone.facts.claims
+        assert any(value != round(value, 4) for value in alone.scores.values())
+        assert {name: round(value, 4) for name, value in alone.scores.items()} == json.loads(alone.raw)
 
 
 def test_version_follows_weights_and_list_and_nothing_is_loaded_before_it_is_needed(tiny):
