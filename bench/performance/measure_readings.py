@@ -3,8 +3,9 @@
 The trials are those of `bench.performance.measure_generation` (4 concepts, 3 layers, 4 strengths; injection, random and
 control; span from the marker), once with 60 new tokens and once with none and P(yes) read where the answer begins.
 Rounds are interleaved, figures are medians over rounds, in trials a second of processor time, so that other work on the
-machine counts little. `distinct` puts each few trials to a prompt of their own, as a
-battery does: nothing is shared but the blocks below the vector.
+machine counts little. `battery` puts each few trials to a prompt of their own that differs from the others after the
+marker, as the tasks of a battery do; the prompts of `distinct` differ from their sixth token on, so that next to
+nothing is shared but the blocks below the vector.
 """
 
 from __future__ import annotations
@@ -46,16 +47,18 @@ def read_only(wanted: Sequence[TrialRequest], subject: LoadedSubject) -> list[Tr
     return [replace(each, max_tokens=0, readings=(ReadingRequest(ANSWER, options),)) for each in wanted]
 
 
-def distinct_prompts(wanted: Sequence[TrialRequest]) -> list[TrialRequest]:
+def distinct_prompts(wanted: Sequence[TrialRequest], at: int) -> list[TrialRequest]:
     """The same trials with another token in the prompt after every few.
 
     Parameters
     ----------
     wanted : sequence of TrialRequest
         Trials of one prompt.
+    at : int
+        Position of that token.
     """
     return [
-        replace(each, prompt=(*each.prompt[:5], 1000 + place // PER_PROMPT, *each.prompt[6:]))
+        replace(each, prompt=(*each.prompt[:at], 1000 + place // PER_PROMPT, *each.prompt[at + 1 :]))
         for place, each in enumerate(wanted)
     ]
 
@@ -86,18 +89,21 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=64, help="rows that run together")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=256, help="trials a round, 256 at most")
-    parser.add_argument("--without-distinct", action="store_true", help="one prompt only")
+    parser.add_argument("--cases", nargs="*", help="read, decoded, read_battery, ...; all by default")
     options = parser.parse_args()
     subject = load_subject("smollm2", "embedded", device="cpu")
     decoded = [replace(each, max_tokens=TOKENS) for each in requests(subject, 0.6)[: options.trials]]
+    marker = max(addition.start for each in decoded for addition in each.additions)
+    read = read_only(decoded, subject)
     cases = {
         "decoded": decoded,
-        "read": read_only(decoded, subject),
-        "decoded_distinct": distinct_prompts(decoded),
-        "read_distinct": distinct_prompts(read_only(decoded, subject)),
+        "read": read,
+        "decoded_battery": distinct_prompts(decoded, marker + 3),
+        "read_battery": distinct_prompts(read, marker + 3),
+        "decoded_distinct": distinct_prompts(decoded, 5),
+        "read_distinct": distinct_prompts(read, 5),
     }
-    if options.without_distinct:
-        cases = {name: wanted for name, wanted in cases.items() if "distinct" not in name}
+    cases = {name: cases[name] for name in options.cases or cases}
     found: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(options.rounds):
         for name, wanted in cases.items():
@@ -112,7 +118,9 @@ def main() -> None:
         "tokens": TOKENS,
         "trials_per_second": {name: round(value, 3) for name, value in middle.items()},
         "times_as_fast": {
-            name: round(middle[name] / middle[name.replace("read", "decoded")], 2) for name in cases if "read" in name
+            name: round(middle[name] / middle[name.replace("read", "decoded")], 2)
+            for name in cases
+            if "read" in name and name.replace("read", "decoded") in cases
         },
         "by_round": {name: [round(value, 3) for value in values] for name, values in found.items()},
     }

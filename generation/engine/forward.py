@@ -55,9 +55,10 @@ class HiddenStates:
         """The states of one column, counted from the end if negative."""
         return LastHidden(self.model, self.states[:, column, None].clone(), self.kind)
 
-    def repeat_rows(self, rows: int) -> HiddenStates:
-        """The same states in that many rows, if there is one row for all of them."""
-        return HiddenStates(self.model, self.states.expand(rows, -1, -1), self.kind)
+    def repeat_last(self, rows: int) -> HiddenStates:
+        """As many rows: the last one stands for all that it lacks."""
+        last = self.states[-1:].expand(rows - len(self.states), -1, -1)
+        return HiddenStates(self.model, torch.cat([self.states, last]), self.kind)
 
 
 @torch.no_grad()

@@ -14,6 +14,8 @@ from gnomon.data.errors import GnomonError, InputError
 
 LAST = torch.iinfo(torch.int64).max
 """Later than every position."""
+NEVER = torch.iinfo(torch.int32).max
+"""After every block: where a row branches off to which nothing is added."""
 
 
 class InjectionError(GnomonError):
@@ -117,7 +119,7 @@ class Injection:
         self._by_layer: dict[int, list[_DueAdditions]] = {}
         self._handles: dict[int, Any] = {}
         self._is_paused = False
-        self._is_branching = False
+        self._branch_layers: list[int] | None = None
         self._untouched = torch.tensor([LAST, -1, 0], device=model.device)
         self._touched = self._untouched.repeat(slots, 1, 1)
 
@@ -182,16 +184,25 @@ class Injection:
 
     @contextmanager
     def branch_rows(self, slots: Sequence[int]) -> Iterator[None]:
-        """Context in which the model runs one row, which becomes as many as `slots` at the first addition to any.
+        """Context in which the model runs one row, from which each of `slots` branches off at its first addition.
 
-        If nothing is added to any of them it remains one.
+        The slots must be in the order of their first blocks, those to which nothing is added last: these remain one
+        row, the last one. The rows of the output are those of the slots, in their order.
+
+        Raises
+        ------
+        ValueError
+            If the slots are in another order.
         """
+        first = [min((addition.layer for addition in self._additions[slot]), default=NEVER) for slot in slots]
+        if first != sorted(first):
+            raise ValueError("rows that branch must be in the order of their first blocks")
         self.select_rows(slots)
-        self._is_branching = True
+        self._branch_layers = first
         try:
             yield
         finally:
-            self._is_branching = False
+            self._branch_layers = None
 
     @contextmanager
     def pause_steering(self) -> Iterator[None]:
@@ -224,7 +235,7 @@ class Injection:
         positions, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
         if positions is None:
             raise ValueError("a steered model must be called with position_ids")
-        if self._is_branching:
+        if self._branch_layers is not None:
             positions = positions.expand(len(self._rows), -1)
         elif len(positions) != len(self._rows):
             raise ValueError(f"{len(positions)} rows run, {len(self._rows)} selected for injection")
@@ -253,7 +264,7 @@ class Injection:
         rounds = self._at_layer(layer, hidden)
         if not rounds:
             return output
-        hidden = hidden.expand(len(self._rows), -1, -1).clone()
+        hidden = self._with_branches(layer, hidden)
         run = self._run.to(hidden.device)
         real = None if self._real is None else self._real.to(hidden.device)
         for here in rounds:
@@ -264,6 +275,17 @@ class Injection:
             hidden[here.places] += torch.where(due[:, :, None], here.deltas[:, None, :], 0.0)
             self._record_positions(here, positions, due)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    def _with_branches(self, layer: int, hidden: Tensor) -> Tensor:
+        """A copy of the hidden states with a row for each that branches off here; the last row is the one that has not.
+
+        When every row has branched off, the last one has become one of them.
+        """
+        if self._branch_layers is None:
+            return hidden.clone()
+        steered = sum(first <= layer for first in self._branch_layers)
+        rows = min(steered + 1, len(self._branch_layers))
+        return torch.cat([hidden, hidden[-1:].expand(rows - len(hidden), -1, -1)])
 
     def _record_positions(self, here: _DueAdditions, positions: Tensor, due: Tensor) -> None:
         """Extend the range of touched positions of each addition by those that were steered now."""

@@ -1,8 +1,8 @@
 """Reads options from logits at the places that requests name; answers requests that sample nothing, prompts only.
 
-Rows of one prompt that sample nothing share its beginning twice: the positions before the first that they compute
-themselves (as rows that are decoded do), and the blocks up to the first at which anything is added. Up to there they
-are one row.
+Rows that sample nothing share what they have in common twice: the positions before the first that they compute
+themselves, also with rows of other prompts that begin with the same tokens; and, with rows of the same prompt, the
+blocks up to the first at which anything is added to them. Up to there they are one row.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch import Tensor
 from gnomon.data.readings import OptionReading
 from gnomon.generation.engine.base import EngineAnswer, TrialRequest
 from gnomon.generation.engine.forward import HiddenStates
-from gnomon.generation.engine.injection import Injection, InjectionError
+from gnomon.generation.engine.injection import NEVER, Injection, InjectionError
 from gnomon.generation.engine.kv_cache import BeginningCache
-from gnomon.generation.engine.prompt_cache import PromptCache
+from gnomon.generation.engine.prompt_cache import PromptCache, shared_length
 
 READ = "read"
 """How a row ends of which nothing was to be sampled."""
@@ -46,30 +46,54 @@ class PromptReader:
         self._injection, self._clean, self._rows, self._layers = injection, clean, rows, layers
 
     def answer_requests(self, requests: NumberedRequests) -> Iterator[tuple[int, EngineAnswer]]:
-        """Answer requests, each with its number, those of the same prompt and first steered block together."""
-        prompts: dict[tuple[int, ...], dict[tuple[int, int], list[tuple[int, TrialRequest]]]] = {}
+        """Answer requests, each with its number: those of one prompt together, prompts that begin alike in turn."""
+        prompts: dict[tuple[int, ...], list[tuple[int, TrialRequest]]] = defaultdict(list)
         for number, request in requests:
-            groups = prompts.setdefault(request.prompt, {})
-            groups.setdefault((request.first_computed, _first_layer(request)), []).append((number, request))
-        for prompt, groups in prompts.items():
-            for (begin, _), members in groups.items():
+            prompts[request.prompt].append((number, request))
+        order = sorted(prompts)
+        for prompt, following in zip(order, [*order[1:], ()], strict=True):
+            for begin, members in self._groups_by_begin(prompts[prompt], shared_length(prompt, following)).items():
+                members.sort(key=lambda numbered: _first_layer(numbered[1]))
                 together = max(1, min(self._rows, TOKENS_TOGETHER // (len(prompt) - begin)))
                 for start in range(0, len(members), together):
                     part = members[start : start + together]
-                    answers = self._read_rows([request for _, request in part])
+                    answers = self._read_rows([request for _, request in part], begin)
                     yield from zip((number for number, _ in part), answers, strict=True)
 
-    def _read_rows(self, requests: Sequence[TrialRequest]) -> list[EngineAnswer]:
-        """Answers to requests of one prompt and one first computed position."""
-        prompt, begin = requests[0].prompt, requests[0].first_computed
+    def _groups_by_begin(self, members: NumberedRequests, shared: int) -> dict[int, list[tuple[int, TrialRequest]]]:
+        """Requests of one prompt by the position from which they are computed, in its order.
+
+        Rows to which nothing is added may be computed from any position up to their first: they go along with steered
+        ones, or else begin where the prompt departs from those before or after it.
+
+        Parameters
+        ----------
+        members : sequence of (int, TrialRequest)
+        shared : int
+            Number of tokens that the prompt shares with the next one.
+        """
+        begins = sorted({request.first_computed for _, request in members if request.additions})
+        groups: dict[int, list[tuple[int, TrialRequest]]] = {begin: [] for begin in begins}
+        for numbered in members:
+            begin = numbered[1].first_computed
+            if not numbered[1].additions:
+                earlier = [each for each in begins if each <= begin]
+                common = max(shared, self._clean.shared_positions(numbered[1].prompt))
+                begin = earlier[-1] if earlier else min(begin, common)
+            groups.setdefault(begin, []).append(numbered)
+        return dict(sorted(groups.items()))
+
+    def _read_rows(self, requests: Sequence[TrialRequest], begin: int) -> list[EngineAnswer]:
+        """Answers to requests of one prompt, in the order of their first blocks, computed from a position on."""
+        prompt = requests[0].prompt
         with self._injection.pause_steering():
-            prefix = BeginningCache(self._clean.cached_prompt(prompt) if begin else [], begin, self._layers)
+            prefix = BeginningCache(self._clean.cached_beginning(prompt[:begin]) if begin else [], begin, self._layers)
         for slot, request in enumerate(requests):
             self._injection.set_row(slot, request.additions)
         with self._injection.branch_rows(range(len(requests))):
-            hidden = self._clean.run_prompt(prompt[begin:], begin, 1, prefix)
+            hidden = self._clean.run_prompt(prompt[begin:], begin, 1, prefix).repeat_last(len(requests))
         answers = []
-        for slot, (readings, error) in enumerate(read_options(hidden.repeat_rows(len(requests)), begin, requests)):
+        for slot, (readings, error) in enumerate(read_options(hidden, begin, requests)):
             touched, wrong = steered_as_due(self._injection, slot, requests[slot], len(prompt))
             finish = "error" if error or wrong else READ
             answers.append(EngineAnswer("", (), finish, wrong or error, touched, readings))
@@ -145,8 +169,8 @@ def _log_sum(logs: Sequence[float]) -> float:
 
 
 def _first_layer(request: TrialRequest) -> int:
-    """The first block at which anything is added; -1 if nothing is."""
-    return min((addition.layer for addition in request.additions), default=-1)
+    """The first block at which anything is added; after all blocks if nothing is."""
+    return min((addition.layer for addition in request.additions), default=NEVER)
 
 
 def steered_as_due(

@@ -118,6 +118,45 @@ def test_reading_needs_no_decoding_step_and_computes_what_rows_share_once(tiny: 
     assert (engine.spent.steps, engine.spent.admitted) == (0, 4)
 
 
+def runs_of(
+    model: Any, layers: Sequence[int], engine: TorchEngine, rows: Sequence[TrialRequest]
+) -> list[tuple[int, ...]]:
+    """Block, rows and columns of each call while requests are answered."""
+    ran: list[tuple[int, ...]] = []
+    blocks = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == LAYERS)
+    handles = [
+        blocks[layer].register_forward_pre_hook(lambda _m, args, layer=layer: ran.append((layer, *args[0].shape[:2])))
+        for layer in layers
+    ]
+    engine.generate_all(rows)
+    for handle in handles:
+        handle.remove()
+    return ran
+
+
+def test_prompts_that_begin_alike_compute_their_beginning_once(tiny: LoadedSubject) -> None:
+    begun = LONG[:4]
+    prompts = [(*begun, *rest) for rest in ((1, 2, 3), (5, 6), (1, 7, 8, 9))]
+    rows = [read(prompt, added(2, 1.0, 4)) for prompt in prompts]
+    columns = [columns for _, _, columns in runs_of(tiny.model, [0], TorchEngine(tiny, 8), rows)]
+    assert sorted(columns) == [2, 3, 4, 4]  # four tokens that all share, then each prompt's own
+    plain = [read(prompt) for prompt in prompts]  # nothing is added: they depart from each other where they differ
+    columns = [columns for _, _, columns in runs_of(tiny.model, [0], TorchEngine(tiny, 8), plain)]
+    assert sum(columns) < sum(map(len, prompts)) - len(begun)
+    check_readings(tiny.model, plain, TorchEngine(tiny, 8).generate_all(plain))
+
+
+def test_rows_branch_off_at_their_own_block_and_what_is_unsteered_goes_along(tiny: LoadedSubject) -> None:
+    rows = [
+        read(LONG),
+        *(read(LONG, added(layer, strength, 3)) for layer in (0, 2) for strength in (1.0, 2.0)),
+        read(LONG),
+    ]
+    ran = runs_of(tiny.model, range(LAYERS), TorchEngine(tiny, 8), rows)
+    assert ran[LAYERS:] == [(0, 1, 4), (1, 3, 4), (2, 3, 4), (3, 5, 4)]
+    assert ran[:LAYERS] == [(layer, 1, 3) for layer in range(LAYERS)]
+
+
 def test_prompts_that_are_dropped_from_the_cache_are_computed_again(
     tiny: LoadedSubject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
