@@ -98,6 +98,7 @@ class StudySettings(BaseModel):
     rater_kinds: dict[str, RaterKind] = Field(default_factory=dict)
     admitted_raters: tuple[str, ...] = ()
     fit_judges: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
     transport: TransportSettings = TransportSettings()
     external: tuple[ExternalRow, ...] = ()
     design: PlannedDesign = PlannedDesign()

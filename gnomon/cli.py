@@ -200,6 +200,14 @@ def judge(
             "--attack", help="measure how often prompt injection changes a judge's verdict; no trial is judged"
         ),
     ] = False,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="ask two judges about the labelled trials that they lack, and compare them; A or B may also be a "
+            "version that has verdicts",
+        ),
+    ] = None,
     release: Annotated[
         bool, typer.Option("--release", help="count what killed runs had set aside as not spent; asks no judge")
     ] = False,
@@ -209,7 +217,9 @@ def judge(
     from gnomon.commands.study import judge as command
 
     names = judge or []
-    if release:
+    if compare is not None:
+        _compare_judges(folder, compare, limit, dry_run, json)
+    elif release:
         _show(command.release_reservations(folder, names), json)
     elif dry_run:
         _show_judges(command.estimate_cost(folder, names, limit), json)
@@ -217,6 +227,16 @@ def judge(
         _show_judges(command.attack_judges(folder, names), json)
     else:
         _show_judges(command.collect_verdicts(folder, names, limit), json)
+
+
+def _compare_judges(folder: Path, pair: tuple[str, str], limit: int | None, dry_run: bool, json: bool) -> None:
+    from gnomon.commands.judges import compare as command
+    from gnomon.render.comparison import print_comparison
+
+    if dry_run:
+        _show_judges(command.estimate_comparison_cost(folder, *pair, limit), json)
+    else:
+        _show(command.ask_and_compare(folder, *pair, limit), json, print_comparison)
 
 
 @app.command()
@@ -246,6 +266,11 @@ def calibrate(
         typer.Option(metavar="FILE", help="write the calibration card of one judge, a .json file for 'gnomon gate'"),
     ] = None,
     judge: Annotated[str | None, typer.Option(help="whose card; needed where the study has several judges")] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="compare two judges, or versions, on the same labelled trials; asks none"),
+    ] = None,
+    panel: Annotated[bool, typer.Option("--panel", help="what judges, and raters, are worth together")] = False,
     json: Json = False,
 ) -> None:
     """Audit the judges against the labels: agreement, error rates by arm, and whether rates can be corrected."""
@@ -254,6 +279,15 @@ def calibrate(
         from gnomon.render.card import print_card
 
         _show(write_judge_card(folder, card, judge, view), json, print_card)
+        return
+    if compare is not None or panel:
+        from gnomon.commands.judges import compare as command
+        from gnomon.render import comparison as render
+
+        if compare is not None:
+            _show(command.compare_stored(folder, *compare, view), json, render.print_comparison)
+        else:
+            _show(command.weigh_panel(folder, view), json, render.print_panel)
         return
     from gnomon.commands.study.calibrate import audit_judges
     from gnomon.render.audit import print_audit

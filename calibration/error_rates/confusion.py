@@ -22,6 +22,7 @@ from gnomon.data.records import Arm, IntervalEstimate
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import verdicts as verdict_table
+from gnomon.data.study_settings import load_settings
 
 Reading = Literal["event", "passed"]
 CLASSES = ("refused", "event", "incoherent", "rest")
@@ -392,11 +393,15 @@ def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:
 
 
 def spoken_versions(store: Store) -> list[str]:
-    """Every judge version with a verdict: judges in the study's order, the newest version of each first."""
+    """Every judge version with a verdict: judges in the study's order, the newest version of each first.
+
+    Versions that were asked about labelled trials only, for a comparison, are left out: those trials are no sample.
+    """
     heard = select(verdict_table.c.judge).distinct().subquery()
     column = judge_table.c
     query = select(column.version, column.name).join(heard, heard.c.judge == column.version)
     known = store.read_frame(query.order_by(column.created_at.desc(), column.version))
+    known = known[~known["version"].isin(load_settings(store).candidates)]
     names = judge_frame(store)["name"].tolist()
     return [str(version) for name in names for version in known.loc[known["name"] == name, "version"]]
 

@@ -16,6 +16,7 @@ from gnomon.data.records import LabelKind
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import labels as label_table
+from gnomon.data.study_settings import load_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ def known_versions(store: Store, names: Iterable[str]) -> dict[str, str]:
     """
     column = judge_table.c
     rows = store.read_frame(select(column.version, column.name).order_by(column.created_at, column.version))
-    newest = dict(zip(rows["name"], rows["version"], strict=True)) | {version: version for version in rows["version"]}
+    whole = rows[~rows["version"].isin(load_settings(store).candidates)]
+    newest = dict(zip(whole["name"], whole["version"], strict=True)) | {version: version for version in rows["version"]}
     return {name: str(newest[name]) for name in names if name in newest}
 
 

@@ -96,7 +96,8 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
     store : Store
         Store of the study.
     judges : sequence of str, optional
-        Names or versions. A name, and the default of all judges, means its newest version with verdicts.
+        Names or versions. A name, and the default of all judges, means its newest version with verdicts; a version
+        that was asked about labelled trials only, for a comparison, is meant by itself alone.
 
     Raises
     ------
@@ -107,9 +108,10 @@ def judge_frame(store: Store, judges: Sequence[str] | None = None) -> pd.DataFra
     spoken = exists().where(verdict_table.c.judge == column.version)
     query = select(column.version, column.name, column.kind).where(spoken)
     known = store.read_frame(query.order_by(column.created_at.desc(), column.version))
-    newest = known.drop_duplicates("name")
+    settings = load_settings(store)
+    newest = known[~known["version"].isin(settings.candidates)].drop_duplicates("name")
     if judges is None:
-        order = {name: place for place, name in enumerate(load_settings(store).judges)}
+        order = {name: place for place, name in enumerate(settings.judges)}
         places = [(order.get(name, len(order)), name) for name in newest["name"]]
         ranked = newest.assign(place=pd.Series(places, index=newest.index, dtype=object))
         return ranked.sort_values("place").drop(columns="place").reset_index(drop=True)
@@ -136,6 +138,10 @@ def _select_version(known: pd.DataFrame, newest: pd.DataFrame, wanted: str) -> p
     for row in (newest[newest["name"] == wanted], known[known["version"] == wanted]):
         if len(row):
             return row
+    if (known["name"] == wanted).any():
+        raise UnknownNameError(
+            f"judge '{wanted}' has read labelled trials only, for a comparison: run 'gnomon judge DIR --judge {wanted}'"
+        )
     there = ", ".join(sorted(newest["name"])) or "none"
     raise UnknownNameError(f"judge '{wanted}': no verdict of it is stored: judges with verdicts: {there}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gnomon.data.results import Estimate, ResultPart
+from gnomon.data.results import Estimate, ResultDocument, ResultPart
 
 Basis = Literal["errors", "votes"]
 
@@ -78,3 +78,12 @@ class PanelWorth(ResultPart):
     def whole(self) -> EffectiveMembers:
         """All arms together."""
         return self.arms[0]
+
+
+class PanelDocument(ResultDocument):
+    """What the judges of a study are worth together, and what its raters are."""
+
+    judges: PanelWorth | None
+    raters: PanelWorth | None
+    reasons: tuple[str, ...]
+    """Why one of them is null."""

@@ -22,6 +22,7 @@ from gnomon.calibration.panel_worth.panel_results import (
     EffectiveMembers,
     MajorityVote,
     MemberWorth,
+    PanelDocument,
     PanelWorth,
 )
 from gnomon.calibration.panel_worth.panel_sentences import panel_sentences
@@ -169,6 +170,27 @@ def rater_panel_worth(store: Store, *, view: str | None = None, confidence: floa
     if not _is_enough(read):
         read = _from_rows(members, rows, names, has_truth=False)
     return _measure_panel("raters", read, view, tuple(map(str, Split)), confidence)
+
+
+def panel_document(store: Store, view: str | None = None) -> PanelDocument:
+    """What a study's judges, and its raters, are worth together; a group of fewer than two is null, with the reason.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    view : str, optional
+        Label view, by default the study's.
+    """
+    found: list[PanelWorth | None] = []
+    reasons = []
+    for measure in (judge_panel_worth, rater_panel_worth):
+        try:
+            found.append(measure(store, view=view))
+        except NotEnoughDataError as why:
+            found.append(None)
+            reasons.append(str(why))
+    return PanelDocument(judges=found[0], raters=found[1], reasons=tuple(reasons))
 
 
 def panel_of_version(store: Store, version: str, view: str) -> PanelWorth | None:

@@ -8,17 +8,66 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from gnomon.data.records import Trial
+from gnomon.data.records import LabelKind, Trial
 from gnomon.data.storage.design_scope import report_conditions
 from gnomon.data.storage.store import Store, trial_of
-from gnomon.data.storage.tables import judges, trials, verdicts
+from gnomon.data.storage.tables import judges, labels, trials, verdicts
 
 PAGE = 64
 """Trials read at once. Few, since another command may judge those that follow meanwhile."""
 
 
+Conditions = Sequence[ColumnElement[bool]]
+
+
+def labelled_in(splits: Sequence[str]) -> Conditions:
+    """Conditions on trials: of these splits, with a label."""
+    labelled = select(labels.c.trial).where(labels.c.kind == str(LabelKind.LABEL))
+    return trials.c.split.in_(list(splits)), trials.c.id.in_(labelled)
+
+
+def mark_candidates(store: Store, versions: Sequence[str]) -> None:
+    """Record which of these judge versions have no verdict yet, before they are asked about labelled trials only.
+
+    Such trials are no sample of all: a candidate is compared with other versions, and no rate of the study rests on it
+    until it is asked about all trials (`adopt_versions`).
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+    """
+    fresh = [version for version in versions if not count_given(store, version)]
+    held = list(store.study_settings().get("candidates") or [])
+    if set(fresh) - set(held):
+        store.save_settings({"candidates": list(dict.fromkeys([*held, *fresh]))})
+
+
+def adopt_versions(store: Store, versions: Sequence[str]) -> None:
+    """These judge versions are asked about all trials: they are candidates no longer.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    versions : sequence of str
+        Judge versions.
+    """
+    held = list(store.study_settings().get("candidates") or [])
+    if set(held) & set(versions):
+        store.save_settings({"candidates": [version for version in held if version not in versions]})
+
+
 def pending_trials(
-    store: Store, judge: str, *, samples: int = 1, limit: int | None = None, start: str = ""
+    store: Store,
+    judge: str,
+    *,
+    samples: int = 1,
+    limit: int | None = None,
+    start: str = "",
+    only: Conditions = (),
 ) -> Iterator[tuple[Trial, int]]:
     """Answered trials, with each sample for which this judge version has no verdict (of any state).
 
@@ -36,13 +85,15 @@ def pending_trials(
         Greatest number of trials.
     start : str, default ""
         Id after which to begin; the trials before it follow at the end. Not used with a limit.
+    only : sequence of sqlalchemy.ColumnElement
+        Further conditions on the trials, such as `labelled_in`.
 
     Yields
     ------
     (Trial, int)
         Trials and sample numbers, from 0.
     """
-    planned = report_conditions(store)
+    planned = (*report_conditions(store), *only)
     last, left, end = ("" if limit is not None else start), limit, ""
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
@@ -60,7 +111,9 @@ def pending_trials(
         last, left = page[-1].id, None if left is None else left - len(page)
 
 
-def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | None = None) -> int:
+def count_missing(
+    store: Store, judge: str, *, samples: int = 1, limit: int | None = None, only: Conditions = ()
+) -> int:
     """Number of verdicts that `pending_trials` would request.
 
     Parameters
@@ -73,8 +126,10 @@ def count_missing(store: Store, judge: str, *, samples: int = 1, limit: int | No
         Verdicts wanted per trial.
     limit : int, optional
         Greatest number of trials.
+    only : sequence of sqlalchemy.ColumnElement
+        Further conditions on the trials.
     """
-    wanting = _pending_query(report_conditions(store), judge, samples).limit(limit).subquery()
+    wanting = _pending_query((*report_conditions(store), *only), judge, samples).limit(limit).subquery()
     given = select(func.count()).where(
         verdicts.c.judge == judge, verdicts.c.sample < samples, verdicts.c.trial.in_(select(wanting.c.id))
     )

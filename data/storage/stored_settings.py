@@ -56,6 +56,7 @@ class StoredSettings(TypedDict, total=False):
     rater_kinds: dict[str, str]
     admitted_raters: list[str]
     fit_judges: list[str]
+    candidates: list[str]
     transport: dict[str, JsonValue]
     external: list[dict[str, JsonValue]]
     design: dict[str, JsonValue]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gnomon.api.audit_report import AuditReport
     from gnomon.api.study_fit import StudyFit
     from gnomon.calibration.cards.calibration_card import CalibrationCard
+    from gnomon.calibration.comparison.comparison_results import RubricComparison
+    from gnomon.calibration.panel_worth.panel_results import PanelDocument
     from gnomon.calibration.results.audit import AuditDocument, RecountDocument
     from gnomon.calibration.results.label_plan import LabelPlan, PlanPrices
     from gnomon.chain.battery_run import BatteryDocument
@@ -220,6 +222,45 @@ class Study:
             If a judge stopped early; its verdicts up to then are stored.
         """
         return _checked(verdict_collection.collect_verdicts(self.opened, judges, limit), incomplete)
+
+    def compare_judges(
+        self, a: str, b: str, *, view: str | None = None, ask: bool = False, limit: int | None = None
+    ) -> RubricComparison:
+        """Compare two judge versions on the labelled trials that both read, of dev (and train) and never of test.
+
+        Parameters
+        ----------
+        a, b : str
+            Names, versions or beginnings of versions: what there was, and what is to be better.
+        view : str, optional
+            Label view, by default the study's.
+        ask : bool
+            Ask both first about the labelled trials that they have not judged.
+        limit : int, optional
+            Largest number of trials per judge that is asked.
+
+        Raises
+        ------
+        InputError
+            If both are the same version.
+        JudgeError
+            If a judge that is asked stopped early.
+        NotEnoughDataError
+            If both read no labelled trial in common.
+        """
+        from gnomon.calibration.comparison.rubric_comparison import compare_rubrics
+
+        if ask:
+            runs = verdict_collection.collect_comparison(self.opened, a, b, limit)
+            runs.done.raise_if_incomplete()
+            a, b = runs.versions
+        return compare_rubrics(self.store, a, b, view=view or self.file.labels.view)
+
+    def panel_worth(self, view: str | None = None) -> PanelDocument:
+        """What the judges, and the raters, are worth together: effective numbers, votes and weights."""
+        from gnomon.calibration.panel_worth.panel_worth import panel_document
+
+        return panel_document(self.store, view or self.file.labels.view)
 
     def judging_cost(
         self, *, judges: Sequence[str] = (), limit: int | None = None, incomplete: Incomplete = "raise"

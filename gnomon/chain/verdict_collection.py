@@ -13,8 +13,9 @@ from gnomon.calibration.results.audit import RecountDocument
 from gnomon.chain.judge_materials import gather_judge_materials
 from gnomon.chain.session import OpenStudy
 from gnomon.data import bundled
-from gnomon.data.errors import JudgeError, UserError
+from gnomon.data.errors import InputError, JudgeError, UserError
 from gnomon.data.results import Estimate, ResultPart
+from gnomon.data.storage.pending_verdicts import Conditions, adopt_versions, labelled_in, mark_candidates
 from gnomon.data.study_settings import load_settings
 
 if TYPE_CHECKING:
@@ -103,6 +104,23 @@ class ChosenJudges:
     broken: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """Both versions of a comparison, and what asking them gave."""
+
+    versions: tuple[str, str]
+    done: JudgeResults[JudgeReport]
+
+
+@dataclass(frozen=True, slots=True)
+class _ComparedPair:
+    """Both versions of a comparison, the splits that they are compared on, and those of them that can be asked."""
+
+    versions: tuple[str, str]
+    splits: tuple[str, ...]
+    asked: ChosenJudges
+
+
 def collect_verdicts(
     study: OpenStudy, names: Sequence[str] = (), limit: int | None = None
 ) -> JudgeResults[JudgeReport]:
@@ -117,14 +135,85 @@ def collect_verdicts(
     limit : int, optional
         Largest number of trials per judge; None for all.
     """
+    chosen = _choose_judges(study, names)
+    adopt_versions(study.store, [judge.version.version for _, judge in chosen.judges])
+    return _run_judges(study, chosen, limit)
+
+
+def collect_comparison(study: OpenStudy, a: str, b: str, limit: int | None = None) -> ComparedRuns:
+    """Ask two judges about labelled trials that they have not judged, as far as they are compared on them.
+
+    A version without verdicts stays a candidate until it is asked about all trials: no rate of the study rests on it.
+
+    Parameters
+    ----------
+    study : OpenStudy
+        The open study.
+    a, b : str
+        Names of judges of the study file; else versions, or their beginnings, that have verdicts and are not asked.
+    limit : int, optional
+        Largest number of trials per judge; None for all.
+
+    Raises
+    ------
+    InputError
+        If both are the same version.
+    """
+    pair = _compared_pair(study, a, b)
+    mark_candidates(study.store, [judge.version.version for _, judge in pair.asked.judges])
+    return ComparedRuns(pair.versions, _run_judges(study, pair.asked, limit, labelled_in(pair.splits)))
+
+
+def estimate_comparison_cost(study: OpenStudy, a: str, b: str, limit: int | None = None) -> JudgeResults[CostEstimate]:
+    """What `collect_comparison` would ask and cost; no judge is asked.
+
+    Parameters
+    ----------
+    study, a, b, limit
+        As for `collect_comparison`.
+    """
+    from gnomon.judging.runs.cost_estimate import estimate_cost
+
+    pair = _compared_pair(study, a, b)
+    only = labelled_in(pair.splits)
+    found = [estimate_cost(study.store, judge, config, limit, only) for config, judge in pair.asked.judges]
+    return JudgeResults(found, pair.asked.broken, [])
+
+
+def _compared_pair(study: OpenStudy, a: str, b: str) -> _ComparedPair:
+    from gnomon.calibration.comparison.compared_versions import (
+        compared_judge,
+        compared_splits,
+        find_version,
+        versions_with_verdicts,
+    )
+
+    listed = {*(spec.name for spec in study.file.judges), *study.broken}
+    known = versions_with_verdicts(study.store)
+    stored = {name: find_version(known, name) for name in (a, b) if name not in listed}
+    wanted = [name for name in dict.fromkeys((a, b)) if name in listed]
+    asked = _choose_judges(study, wanted) if wanted else ChosenJudges([], [])
+    if asked.broken:
+        raise UserError("; ".join(asked.broken))
+    built = {config.name: judge.version for config, judge in asked.judges}
+    made = {name: compared_judge(name, each.version, each.kind, each.config) for name, each in built.items()}
+    first, second = (stored.get(name) or made[name] for name in (a, b))
+    if first.version == second.version:
+        raise InputError(f"judges '{a}' and '{b}' are the same version {first.version[:12]}: name two to compare")
+    return _ComparedPair((first.version, second.version), compared_splits(first, second), asked)
+
+
+def _run_judges(
+    study: OpenStudy, chosen: ChosenJudges, limit: int | None, only: Conditions = ()
+) -> JudgeResults[JudgeReport]:
     from gnomon.judging.runs.panel import run_panel
 
-    chosen = _choose_judges(study, names)
     with study.listener.track_steps([f"judge {config.name}" for config, _ in chosen.judges]) as advance:
         done = run_panel(
             study.store,
             [judge for _, judge in chosen.judges],
             limit=limit,
+            only=only,
             progress=lambda name, got, total: advance[f"judge {name}"](got, total),
         )
     return JudgeResults(list(done), chosen.broken, [report.error for report in done if report.error])

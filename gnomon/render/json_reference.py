@@ -22,6 +22,8 @@ from pydantic_core.core_schema import ModelSchema
 
 from gnomon.calibration.cards.calibration_card import CARD_SCHEMA, CalibrationCard
 from gnomon.calibration.cards.requirements import GateDocument
+from gnomon.calibration.comparison.comparison_results import RubricComparison
+from gnomon.calibration.panel_worth.panel_results import PanelDocument
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
 from gnomon.chain.battery_run import BatteryDocument
@@ -55,6 +57,7 @@ SECTIONS = (
     JsonSection("gnomon battery", BatteryDocument),
     JsonSection("gnomon strengths", StrengthsDocument),
     JsonSection("gnomon judge --attack", FlipRateReport),
+    JsonSection("gnomon judge --compare, gnomon calibrate --compare", RubricComparison),
     JsonSection("gnomon judge --release", ReleasedReservation),
     JsonSection("gnomon import", documents.ImportDocument),
     JsonSection("gnomon export", documents.ExportDocument),
@@ -65,6 +68,7 @@ SECTIONS = (
     JsonSection("gnomon calibrate", AuditDocument),
     JsonSection("gnomon calibrate --card", CalibrationCard),
     JsonSection("gnomon gate", GateDocument),
+    JsonSection("gnomon calibrate --panel", PanelDocument),
     JsonSection("gnomon plan", LabelPlan),
 )
 

@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 from sqlalchemy import func, select
 
 from gnomon.data.foreign_documents.permissions import is_allowed_server
-from gnomon.data.storage.pending_verdicts import count_missing, pending_trials
+from gnomon.data.storage.pending_verdicts import Conditions, count_missing, pending_trials
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges, verdicts
 from gnomon.judging.client.budget import MILLION
@@ -60,7 +60,9 @@ class _PastUsage:
     seconds: float
 
 
-def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | None = None) -> CostEstimate:
+def estimate_cost(
+    store: Store, judge: Judge, config: JudgeConfig, limit: int | None = None, only: Conditions = ()
+) -> CostEstimate:
     """Expected calls, tokens, cost and time of `run_panel` with this judge.
 
     Tokens and time per call are means over the judge's stored verdicts; without any, four characters count as one
@@ -76,14 +78,16 @@ def estimate_cost(store: Store, judge: Judge, config: JudgeConfig, limit: int | 
         Its config; price, budget, concurrency and rate limits are read.
     limit : int, optional
         As in `run_panel`: largest number of trials; None for all.
+    only : sequence of sqlalchemy.ColumnElement
+        As in `run_panel`: further conditions on the trials.
     """
     kind, samples = JUDGE_KINDS.find(config.kind), config.samples
     version = judge.version.version
-    calls = count_missing(store, version, samples=samples, limit=limit)
+    calls = count_missing(store, version, samples=samples, limit=limit, only=only)
     past = _past_usage(store, config.name)
     if not kind.asks_server:
         return _local_estimate(store, config, version, calls)
-    wanted = pending_trials(store, version, samples=samples, limit=limit)
+    wanted = pending_trials(store, version, samples=samples, limit=limit, only=only)
     lengths = (kind.prompt_characters(judge, JudgeCase(*case)) for case in islice(wanted, LOOKED_AT))
     sizes = [length for length in lengths if length is not None]
     each = sum(sizes) / len(sizes) / CHARACTERS if sizes else 0.0

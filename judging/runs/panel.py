@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from gnomon.data.errors import JudgeError, UserError
 from gnomon.data.records import Verdict, VerdictState
-from gnomon.data.storage.pending_verdicts import count_given, count_missing, pending_trials
+from gnomon.data.storage.pending_verdicts import Conditions, count_given, count_missing, pending_trials
 from gnomon.data.storage.store import Store
 from gnomon.judging.protocols import Judge, JudgeCase, MeteredJudge, VerdictStream
 from gnomon.judging.run_state import StoredRunState
@@ -58,6 +58,7 @@ def run_panel(
     judges: Sequence[Judge],
     *,
     limit: int | None = None,
+    only: Conditions = (),
     progress: Progress | None = None,
     clock: Clock = time.monotonic,
 ) -> list[JudgeReport]:
@@ -75,6 +76,8 @@ def run_panel(
         The judges to run.
     limit : int, optional
         Largest number of trials per judge, in the order of their ids, which is random; None for all.
+    only : sequence of sqlalchemy.ColumnElement
+        Further conditions on the trials, such as `gnomon.data.storage.pending_verdicts.labelled_in`.
     progress : callable, optional
         Called with the judge's name, the number of verdicts received and the number requested.
     clock : callable
@@ -86,7 +89,7 @@ def run_panel(
         One report per judge, in the order of `judges`.
     """
     tell = progress or _no_progress
-    runs = [_JudgeRun(store, judge, limit, clock) for judge in judges]
+    runs = [_JudgeRun(store, judge, limit, only, clock) for judge in judges]
     with _JudgeThreads(runs) as feeds:
         for run in runs:
             tell(run.name, 0, run.asked)
@@ -100,7 +103,7 @@ def run_panel(
 class _JudgeRun:
     """One judge's run: what is requested, what was stored, how it ended."""
 
-    def __init__(self, store: Store, judge: Judge, limit: int | None, clock: Clock) -> None:
+    def __init__(self, store: Store, judge: Judge, limit: int | None, only: Conditions, clock: Clock) -> None:
         self.states: Counter[str] = Counter()
         self.judge = judge
         self.name = judge.version.name
@@ -110,8 +113,8 @@ class _JudgeRun:
         self._ended = self._begun
         self._version = judge.version.version
         self._samples = judge.samples if isinstance(judge, MeteredJudge) else 1
-        self._limit = limit
-        self.asked = count_missing(store, self._version, samples=self._samples, limit=limit)
+        self._limit, self._only = limit, only
+        self.asked = count_missing(store, self._version, samples=self._samples, limit=limit, only=only)
         self._already = count_given(store, self._version)
         self._new = 0
         self.error: str | None = None
@@ -127,7 +130,14 @@ class _JudgeRun:
 
     def _iterate_cases(self, state: StoredRunState) -> Iterator[JudgeCase]:
         """What lacks a verdict, read when the first case is asked for: the state then knows where to begin."""
-        wanted = pending_trials(self._store, self._version, samples=self._samples, limit=self._limit, start=state.start)
+        wanted = pending_trials(
+            self._store,
+            self._version,
+            samples=self._samples,
+            limit=self._limit,
+            start=state.start,
+            only=self._only,
+        )
         for trial, sample in wanted:
             yield JudgeCase(trial, sample)
 
