@@ -98,7 +98,7 @@ def _in_order(store: Store, version: str, view: str, pairs: pd.DataFrame) -> pd.
     return known.assign(
         known=known["at"].where(known["at"] > labelled, labelled.fillna(known["at"])),
         error=known["event"] != known["true_event"],
-        run=[max([start for start in starts if start <= at], default=None) for at in known["at"]],
+        run=pd.Series([_run_of(at, starts) for at in known["at"]], index=known.index, dtype=object),
     ).sort_values(["known", "trial"])
 
 
@@ -106,6 +106,10 @@ def _run_starts(times: pd.Series[pd.Timestamp]) -> list[pd.Timestamp]:
     """First verdict of each run: verdicts that follow a pause of at least `RUN_GAP`."""
     ordered = times.dropna().sort_values()
     return list(ordered[ordered.diff().isna() | (ordered.diff() >= RUN_GAP)])
+
+
+def _run_of(at: pd.Timestamp, starts: list[pd.Timestamp]) -> pd.Timestamp | None:
+    return max([start for start in starts if start <= at], default=None)
 
 
 def _error_sequences(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

@@ -23,7 +23,7 @@ from gnomon.calibration.error_rates.confusion import (
 )
 from gnomon.calibration.numerics.proportions import Count
 from gnomon.calibration.observations.frames import arms_in
-from gnomon.calibration.transport.equivalence import DEFAULT_ERROR, RateCounts, decide_transport
+from gnomon.calibration.transport.equivalence import DEFAULT_ERROR, RateCounts, RateName, decide_transport
 from gnomon.calibration.transport.transport_results import TransportAudit, TransportDecision, TransportOutcome
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.storage.store import Store
@@ -183,11 +183,12 @@ def _own_pairs(store: Store, judge: str, view: str) -> tuple[str, pd.DataFrame]:
     return asked.version, collect_evidence(store, [asked.version], view, splits=compared_splits(asked))[0].pairs
 
 
-def _external_counts(rows: Iterable[ExternalRow], arm: str) -> list[tuple[str, Count]]:
+def _external_counts(rows: Iterable[ExternalRow], arm: str) -> list[tuple[RateName, Count]]:
     """Right verdicts and trials of both rates in counts of another study."""
     mine = [each for each in rows if each.arm == arm]
-    counts = []
-    for rate, wanted in (("sensitivity", True), ("specificity", False)):
+    counts: list[tuple[RateName, Count]] = []
+    rates: tuple[tuple[RateName, bool], ...] = (("sensitivity", True), ("specificity", False))
+    for rate, wanted in rates:
         known = [each for each in mine if (each.truth == _EVENT) == wanted]
         right = sum(each.n for each in known if (each.said == _EVENT) == wanted)
         counts.append((rate, (float(right), float(sum(each.n for each in known)))))

@@ -12,6 +12,7 @@ from gnomon.calibration.labels.views import VIEWS
 from gnomon.calibration.results.agreement import PairAgreement
 from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
 from gnomon.calibration.results.error_rates import EvidenceLevel
+from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
@@ -101,7 +102,6 @@ def _judge_entry(document: ViewAudit, judge: str) -> JudgeAudit:
 
 
 def _overall_entry(document: ViewAudit, judge: str) -> None:
-    looks = count_noun(document.test_split_looks, "time")
     splits = _judge_entry(document, judge).splits
     where = (
         "all splits, since it was imported" if str(Split.TRAIN) in splits else f"the {join_names(list(splits))} splits"
@@ -109,9 +109,14 @@ def _overall_entry(document: ViewAudit, judge: str) -> None:
     never = "" if str(Split.TRAIN) in splits else ", never on train"
     st.caption(
         f"{document.funnel.words} {escape_markdown(judge)} is measured on {where}{never}. "
-        f"The test split was looked at {looks} so far."
+        f"{escape_markdown(_look_words(document))}"
     )
     st.caption(non_breaking(escape_markdown(document.truth.words)))
+
+
+def _look_words(document: ViewAudit) -> str:
+    charge = charge_looks(document)
+    return "The test split was looked at 0 times so far." if charge is None else charge.words
 
 
 def _correctability(document: ViewAudit, judge: str) -> None:

@@ -16,6 +16,7 @@ from gnomon.calibration.results.audit import AuditDocument, JudgeAudit
 from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
+from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.console import format_points, format_rate
 from gnomon.data.results import Estimate
 from gnomon.render.text_console import TextConsole
@@ -216,8 +217,25 @@ def _closing_lines(audit: AuditDocument) -> Iterator[str]:
     for funnel in _merged_funnels(audit.funnel.values()):
         yield f"Labels: {funnel.words}"
     yield f"Changed labels: {audit.revisions.words}"
-    looks = audit.test_split_looks
-    yield f"The test split was looked at {looks} time{'' if looks == 1 else 's'} so far."
+    yield from _look_lines(audit)
+
+
+def _look_lines(audit: AuditDocument) -> Iterator[str]:
+    """How often the test split was looked at, what that costs, and the error rates at the level that pays for it."""
+    charge = charge_looks(audit)
+    if charge is None:
+        yield "The test split was looked at 0 times so far."
+        return
+    yield charge.words
+    newest = {entry.version for entry in audit.judges if entry.newest}
+    for each in charge.rates:
+        if each.view == audit.views[0] and each.version in newest:
+            rates = [
+                f"{name} {_rate_cell(rate)}"
+                for name, rate in (("sensitivity", each.sensitivity), ("specificity", each.specificity))
+                if rate is not None
+            ]
+            yield f"  {each.judge}, {each.arm}, paid for: {', '.join(rates)}"
 
 
 def _merged_funnels(funnels: Iterable[LabelFunnel]) -> Iterator[LabelFunnel]:

@@ -23,6 +23,7 @@ from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.calibration.plotting.theme import save_chart
 from gnomon.calibration.results.audit import ViewAudit
 from gnomon.calibration.results.error_rates import EvidenceLevel
+from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.data.arms import steered_arms
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.files import write_atomically
@@ -413,6 +414,7 @@ def _judge_section(document: ViewAudit | None) -> Iterator[ReportSection]:
         document.funnel.words,
         document.truth.words,
         document.revisions.words,
+        *([charge.words] if (charge := charge_looks(document)) is not None else []),
     ]
     made.tables.append(_table_content("Audit estimate, all judges combined", _panel_table(document)))
     made.lines.append(audit_frames.PANEL_NOTE)
