@@ -54,6 +54,13 @@ def judges_page() -> None:
     _draw_page(judges.show_page)
 
 
+def card_page() -> None:
+    """What may be built on a judge."""
+    from gnomon.dashboard.views import calibration_card
+
+    _draw_page(calibration_card.show_page)
+
+
 def label_page() -> None:
     """Blind labelling by keyboard."""
     from gnomon.dashboard.views import label
@@ -91,6 +98,7 @@ def main() -> None:
         "battery": st.Page(battery_page, title="Battery", icon=":material/checklist:", url_path="battery"),
         "refusal": st.Page(refusal_page, title="Refusal", icon=":material/do_not_disturb_on:", url_path="refusal"),
         "judges": st.Page(judges_page, title="Judges", icon=":material/gavel:", url_path="judges"),
+        "card": st.Page(card_page, title="Calibration card", icon=":material/verified:", url_path="card"),
         "label": st.Page(label_page, title="Label", icon=":material/edit_note:", url_path="label"),
         "transcripts": st.Page(transcripts_page, title="Transcripts", icon=":material/forum:", url_path="transcripts"),
         "diagnostics": st.Page(

@@ -11,7 +11,7 @@ from gnomon.calibration.cards.card_file import with_hash
 from gnomon.calibration.cards.label_agreement import label_agreement, label_pairs
 from gnomon.calibration.cards.reliable_rates import withheld_rates
 from gnomon.calibration.results.agreement import Agreement
-from gnomon.calibration.results.audit import AuditDocument, JudgeAudit, MethodComparison
+from gnomon.calibration.results.audit import AuditDocument, AuditResult, JudgeAudit, MethodComparison, ViewAudit
 from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import utc_timestamp
@@ -21,7 +21,7 @@ from gnomon.data.study_settings import load_settings
 
 def make_card(
     store: Store,
-    document: AuditDocument,
+    document: AuditResult,
     version: str,
     *,
     view: str,
@@ -34,8 +34,8 @@ def make_card(
     ----------
     store : Store
         Store of the study.
-    document : AuditDocument
-        Audit of this version by this view; what it says of others is left out.
+    document : AuditDocument or ViewAudit
+        Audit with this version and this view; what it says of others is left out.
     version : str
         Judge version.
     view : {"blind", "first", "current"}
@@ -61,7 +61,7 @@ def make_card(
         created_at=utc_timestamp(),
         basis=card_basis(store, version, view, splits),
         arms=card_arms(entry, {row.arm: row for row in rates}),
-        agreement=_card_agreement(store, entry, document.agreement[view]),
+        agreement=_card_agreement(store, entry, _agreement_of(document, view)),
         consistency=entry.consistency,
         drift=entry.drift,
         states=entry.states,
@@ -102,6 +102,15 @@ def card_arms(entry: JudgeAudit, by_labels: Mapping[str, MethodComparison]) -> t
 
 def _plain_rates(rates: ErrorRates) -> ErrorRates:
     return ErrorRates(**{name: getattr(rates, name) for name in ErrorRates.model_fields})
+
+
+def _agreement_of(document: AuditResult, view: str) -> Agreement:
+    """The agreement by one view, in an audit of one or of several."""
+    if isinstance(document, ViewAudit):
+        return document.agreement
+    if isinstance(document, AuditDocument):
+        return document.agreement[view]
+    raise TypeError(f"{type(document).__name__} is no audit")
 
 
 def _card_agreement(store: Store, entry: JudgeAudit, agreement: Agreement) -> CardAgreement:

@@ -56,8 +56,8 @@ def show_page() -> None:
     if not store.count_rows(tables.verdicts):
         st.info("This study has no verdicts yet.")
         return
-    view = _choose_view(store)
-    document = _cached_audit(place.url, view, study_picker.change_token(store), store)
+    view = choose_view(store)
+    document = cached_audit(place.url, view, study_picker.change_token(store), store)
     judge = _choose_judge(document)
     _overall_entry(document, judge)
     _correctability(document, judge)
@@ -72,12 +72,25 @@ def show_page() -> None:
 
 
 @st.cache_data(max_entries=32, show_spinner="Computing the audit")
-def _cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> ViewAudit:
-    """The audit, cached until a fact is added: each new audit counts as a look at the test split."""
+def cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> ViewAudit:
+    """The audit, cached until a fact is added: each new audit counts as a look at the test split.
+
+    Parameters
+    ----------
+    url : str
+        URL of the study's database; part of the cache key.
+    view : str
+        Label view.
+    stamp : tuple of int
+        The study's change token; part of the cache key.
+    _store : Store
+        The study's store; not part of the cache key.
+    """
     return audit_study(_store, view=view)
 
 
-def _choose_view(store: Store) -> str:
+def choose_view(store: Store) -> str:
+    """The label view that is chosen in the sidebar, by default the study's."""
     usual = load_settings(store).label_view
     with st.sidebar:
         return st.radio(

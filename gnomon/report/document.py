@@ -19,6 +19,8 @@ from jinja2 import Environment, FileSystemLoader
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.audit.document import audit_study
 from gnomon.calibration.audit.narrative import needs_sentences
+from gnomon.calibration.cards import card_sentences
+from gnomon.calibration.cards.card_assembly import make_card
 from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.calibration.plotting.theme import save_chart
 from gnomon.calibration.results.audit import ViewAudit
@@ -151,6 +153,7 @@ def write_report(study: ReportedStudy, out: Path, tell: Callable[[str], object] 
     ]
     sections += [
         *_judge_section(document),
+        *_card_section(study.store, document),
         *_check_section(fits),
         _methods_section(study.store, fits),
         _limits_section(found, fits),
@@ -418,6 +421,25 @@ def _judge_section(document: ViewAudit | None) -> Iterator[ReportSection]:
     ]
     made.tables.append(_table_content("Audit estimate, all judges combined", _panel_table(document)))
     made.lines.append(audit_frames.PANEL_NOTE)
+    yield made
+
+
+def _card_section(store: Store, document: ViewAudit | None) -> Iterator[ReportSection]:
+    """The calibration card of each judge with labels: the table of its arms, and what it rests on."""
+    labelled = [each for each in document.judges if each.labelled] if document is not None else []
+    if document is None or not labelled:
+        return
+    made = ReportSection("cards", "Calibration cards", [card_sentences.LOW_CARD])
+    for each in labelled:
+        card = make_card(store, document, each.version, view=document.view)
+        made.lines += [
+            card_sentences.judge_sentence(card),
+            card_sentences.label_sentence(card),
+            card_sentences.agreement_sentence(card),
+            *card_sentences.scope_sentences(card),
+            *card_sentences.withheld_sentences(card),
+        ]
+        made.tables.append(_table_content(f"Errors of {each.judge} by arm", card_sentences.arm_table(card)))
     yield made
 
 

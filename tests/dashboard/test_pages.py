@@ -13,7 +13,7 @@ from gnomon.data.storage.engines import sqlite_file
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["Study", "Scaling", "Battery", "Refusal", "Judges", "Label", "Transcripts", "Diagnostics"]
+PAGES = ["Study", "Scaling", "Battery", "Refusal", "Judges", "Calibration card", "Label", "Transcripts", "Diagnostics"]
 
 
 def no_error(page) -> None:

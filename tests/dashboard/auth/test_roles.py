@@ -10,7 +10,7 @@ from dashboard_browser import settle
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["Study", "Scaling", "Refusal", "Judges", "Label", "Transcripts", "Diagnostics"]
+PAGES = ["Study", "Scaling", "Refusal", "Judges", "Calibration card", "Label", "Transcripts", "Diagnostics"]
 GRAVE = ("serious", "critical")
 
 
