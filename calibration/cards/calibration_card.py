@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from pydantic import AliasChoices, Field, JsonValue
 
+from gnomon.calibration.graded.graded_results import GradedCalibration
 from gnomon.calibration.results.agreement import GroupAgreement, PairAgreement
 from gnomon.calibration.results.error_rates import CorrectionEvidence, ErrorRates, JudgeDrift, RepeatConsistency
+from gnomon.calibration.transport.transport_results import TransportAudit
 from gnomon.data.results import Estimate, ResultPart
 
 CARD_SCHEMA = 1
@@ -176,7 +178,12 @@ class CardAgreement(ResultPart):
 
 
 class CardParts(ResultPart):
-    """Further measurements of the judge; null where they were not made."""
+    """Further measurements of the judge; null where they were not made, or its data do not allow them."""
+
+    transport: Mapping[str, TransportAudit] | None = None
+    """Whether its errors travel between models, concepts or dates, by what the places differ in."""
+    graded: GradedCalibration | None = None
+    """Its scores, calibrated by the labels."""
 
 
 class CalibrationCard(ResultPart):

@@ -8,6 +8,7 @@ from gnomon.calibration.agreement.pairwise import JUDGE, RATER
 from gnomon.calibration.cards.calibration_card import CalibrationCard, CardAgreement, CardArm, CardParts
 from gnomon.calibration.cards.card_basis import card_basis, card_label_rows
 from gnomon.calibration.cards.card_file import with_hash
+from gnomon.calibration.cards.card_parts import card_parts
 from gnomon.calibration.cards.label_agreement import label_agreement, label_pairs
 from gnomon.calibration.cards.reliable_rates import withheld_rates
 from gnomon.calibration.results.agreement import Agreement
@@ -43,7 +44,7 @@ def make_card(
     splits : sequence of str, optional
         Splits of the audit, if it was asked for some.
     parts : CardParts, optional
-        Further measurements.
+        Further measurements; by default all that the study allows (`card_parts`).
 
     Raises
     ------
@@ -68,7 +69,7 @@ def make_card(
         test_split_looks=document.test_split_looks,
         verdict=entry.verdict,
         notes=entry.notes,
-        parts=parts or CardParts(),
+        parts=card_parts(store, version, view) if parts is None else parts,
     )
     return with_hash(card)
 

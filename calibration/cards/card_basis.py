@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from pydantic import JsonValue
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 
 from gnomon.calibration.cards.calibration_card import (
     CardAxes,
@@ -160,11 +161,13 @@ def _card_labels(labels: pd.DataFrame) -> CardLabels:
     )
 
 
-def _plain_value(value: object) -> object:
+def _plain_value(value: Any) -> JsonValue:
     """A cell as JSON knows it."""
-    if isinstance(value, str | tuple | list):
-        return value if isinstance(value, str) else [str(each) for each in value]
-    if value is None or bool(pd.isna(value)):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple | list):
+        return [str(each) for each in value]
+    if value is None or pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value
 
@@ -185,16 +188,12 @@ def _card_scope(store: Store, labelled: Sequence[str]) -> CardScope:
     column = trial_table.c
     of = select(column.subject, column.revision, column.concept, column.arm, column.protocol).distinct()
     parts = [store.read_frame(of.where(column.id.in_(chunk))) for chunk in split_chunks(list(labelled))]
-    measured = _axis_values(pd.concat(parts) if parts else _no_trials(store, of))
+    measured = _axis_values(pd.concat(parts) if parts else store.read_frame(of.limit(0)))
     present = _axis_values(store.read_frame(of.where(*is_readable(store))))
     return CardScope(
         measured=CardAxes(**measured),
         unmeasured=CardAxes(**{axis: tuple(sorted({*present[axis]} - {*measured[axis]})) for axis in AXES}),
     )
-
-
-def _no_trials(store: Store, query: Select[tuple[str, ...]]) -> pd.DataFrame:
-    return store.read_frame(query.limit(0))
 
 
 def _axis_values(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:

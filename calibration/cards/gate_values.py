@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -14,6 +15,7 @@ from gnomon.calibration.cards.label_agreement import COEFFICIENTS, agreement_est
 from gnomon.calibration.cards.reliable_rates import kind_reasons
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
 from gnomon.calibration.results.error_rates import ErrorRates, EvidenceLevel
+from gnomon.calibration.transport.transport_results import TransportAudit, TransportOutcome
 from gnomon.data.arms import ARMS
 from gnomon.data.records import VerdictState
 from gnomon.data.results import Estimate
@@ -33,17 +35,20 @@ class GateValue:
     value : float or None
         The figure; None where the card has none.
     unit : str
-        share (0 to 1), difference (-1 to 1), count, level (place in the order of evidence) or number.
+        share (0 to 1), difference (-1 to 1), count, level (one of `levels`, in their order) or number.
     interval : callable, optional
         Gives the interval of any nominal coverage; None for a figure without one.
     withheld : str or None
         Why no requirement on it is ever fulfilled; None where one may be.
+    levels : mapping of str to float
+        Names of the values that it can have, for a unit of levels.
     """
 
     value: float | None
     unit: Unit
     interval: Interval | None = None
     withheld: str | None = None
+    levels: Mapping[str, float] = field(default_factory=dict)
 
 
 def gate_values(card: CalibrationCard) -> dict[str, GateValue]:
@@ -67,18 +72,35 @@ def part_values(path: str, part: object) -> Iterator[tuple[str, GateValue]]:
     path : str
         Path of the part.
     part : object
-        A result, an estimate, a mapping, a number, or anything else, which is left out.
+        A result, an estimate, a mapping, a list of results with a name or an arm, an outcome, a number; all else is
+        left out.
     """
     if isinstance(part, Estimate):
         yield path, GateValue(part.value, "number", partial(_stored_interval, part))
     elif isinstance(part, BaseModel):
         for name in type(part).model_fields:
-            yield from part_values(f"{path}.{name}", getattr(part, name))
+            value = getattr(part, name)
+            below = path if isinstance(value, tuple) else f"{path}.{name}"
+            yield from part_values(below, value)
+        if isinstance(part, TransportAudit):
+            worst = min((each.outcome for each in part.decisions), key=list(TRANSPORT_LEVELS).index, default=None)
+            yield from part_values(f"{path}.outcome", worst)
     elif isinstance(part, Mapping):
         for name, each in part.items():
             yield from part_values(f"{path}.{name}", each)
-    elif isinstance(part, int | float):
+    elif isinstance(part, tuple):
+        for each in part:
+            yield from part_values(f"{path}.{_entry_name(each)}", each) if _entry_name(each) else ()
+    elif isinstance(part, TransportOutcome):
+        yield path, GateValue(TRANSPORT_LEVELS[str(part)], "level", levels=TRANSPORT_LEVELS)
+    elif isinstance(part, int | float) and not isinstance(part, bool):
         yield path, GateValue(float(part), "number")
+
+
+def _entry_name(entry: object) -> str:
+    """What an entry of a list is called on the path of its figures: its arm or its name; "" without one."""
+    name = getattr(entry, "arm", None) or getattr(entry, "name", None)
+    return re.sub(r"[^\w.-]", "-", str(name)) if name else ""
 
 
 def _label_values(card: CalibrationCard) -> Iterator[tuple[str, GateValue]]:
@@ -94,7 +116,7 @@ def _arm_values(arm: str, entry: CardArm | None) -> Iterator[tuple[str, GateValu
     yield "labels", GateValue(entry.labels if entry else 0, "count")
     yield "events", GateValue(rates.tp + rates.fn if rates else 0, "count")
     yield "others", GateValue(rates.fp + rates.tn if rates else 0, "count")
-    yield "evidence", GateValue(float(entry.evidence.level.rank) if entry else 0.0, "level")
+    yield "evidence", GateValue(float(entry.evidence.level.rank) if entry else 0.0, "level", levels=LEVELS)
     base = entry.base_rate if entry else None
     yield "base_rate", GateValue(base.value if base else None, "share", partial(_stored_interval, base), missing)
     for name in RATES:
@@ -197,5 +219,7 @@ def _repeat_interval(stored: Estimate | None, trials: int, confidence: float) ->
     return Estimate.from_interval(wilson_interval(round(stored.value * trials), trials, confidence=confidence))
 
 
+TRANSPORT_LEVELS = {"fail": 0.0, "not checked": 1.0, "inconclusive": 2.0, "pass": 3.0}
+"""Outcomes of a check of transport, as numbers: only a pass is the highest."""
 LEVELS = {str(level): float(level.rank) for level in EvidenceLevel}
 """Levels of evidence by name, as numbers."""

@@ -94,7 +94,8 @@ def outcome_counts(labels: pd.Series[str], verdicts: pd.Series[str]) -> np.ndarr
         Outcome of each trial by the judge.
     """
     table = np.zeros((len(CODES), len(CODES)))
-    np.add.at(table, tuple(part.map(CODES).to_numpy(dtype=int) for part in (labels, verdicts)), 1)
+    rows, columns = (part.map(CODES).to_numpy().astype(int) for part in (labels, verdicts))
+    np.add.at(table, (rows, columns), 1)
     return table
 
 

@@ -12,10 +12,10 @@ import difflib
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gnomon.calibration.cards.calibration_card import CalibrationCard
-from gnomon.calibration.cards.gate_values import LEVELS, GateValue, Unit, gate_values
+from gnomon.calibration.cards.gate_values import GateValue, Unit, gate_values
 from gnomon.calibration.results.error_rates import EvidenceLevel
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.results import Estimate, ResultDocument, ResultPart
@@ -37,14 +37,23 @@ _WRITTEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One requirement as it was written: `level` is the nominal coverage of the interval, None without one."""
+    """One requirement as it was written.
+
+    Attributes
+    ----------
+    text, field, operator : str
+        As written; the path of the figure; `>`, `>=`, `<` or `<=`.
+    bound : float or str
+        A number, or the name of a level.
+    level : float or None
+        Nominal coverage of the interval; None without one.
+    """
 
     text: str
     field: str
     operator: str
-    bound: float
+    bound: float | str
     level: float | None
-    is_level_of_evidence: bool = False
 
 
 class RequirementOutcome(ResultPart):
@@ -96,8 +105,9 @@ def parse_requirement(text: str) -> Requirement:
     level = None if found["level"] is None else float(found["level"]) / 100
     if level is not None and not 0.5 <= level < 1:
         raise InputError(f"requirement '{text}': an interval of {found['level']} %: name a level of 50 to below 100 %")
-    bound, is_evidence = _parse_bound(text, found["bound"], found["percent"] is not None)
-    return Requirement(text.strip(), found["field"], found["operator"], bound, level, is_evidence)
+    written, share = found["bound"], 100 if found["percent"] else 1
+    bound = written if written[0].isalpha() else float(written) / share
+    return Requirement(text.strip(), found["field"], found["operator"], bound, level)
 
 
 def check_card(
@@ -150,12 +160,13 @@ def check_requirement(requirement: Requirement, values: Mapping[str, GateValue])
         Figures of the card, by path.
     """
     found = _named_value(requirement, values)
+    bound = _bound_of(requirement, found)
     shown = None
     problem = found.withheld or (None if found.value is not None else "the card has no such figure")
     if requirement.level is not None and problem is None:
         shown, problem = _interval_at(requirement, found)
     compared = _compared_end(requirement, found, shown)
-    met = problem is None and compared is not None and OPERATORS[requirement.operator](compared, requirement.bound)
+    met = problem is None and compared is not None and OPERATORS[requirement.operator](compared, bound)
     if shown is None and found.interval is not None and requirement.level is None:
         shown = found.interval(0.95)
     return RequirementOutcome(
@@ -166,36 +177,33 @@ def check_requirement(requirement: Requirement, values: Mapping[str, GateValue])
         low=shown.low if shown else None,
         high=shown.high if shown else None,
         level=shown.level if shown else None,
-        bound=requirement.bound,
-        words=_outcome_words(requirement, found, shown, problem, met),
+        bound=bound,
+        words=_outcome_words(requirement, found, shown, problem, met, bound),
     )
 
 
-def _parse_bound(text: str, written: str, percent: bool) -> tuple[float, bool]:
-    if written[0].isalpha():
-        if written not in LEVELS:
-            raise InputError(f"requirement '{text}': '{written}' is no number and no level: {', '.join(LEVELS)}")
-        return LEVELS[written], True
-    return float(written) / (100 if percent else 1), False
-
-
 def _named_value(requirement: Requirement, values: Mapping[str, GateValue]) -> GateValue:
-    """The figure that a requirement names, after a check that its bound can be one of the figure's."""
     if requirement.field not in values:
         near = difflib.get_close_matches(requirement.field, values, 3, 0.5) or list(values)[:3]
         raise UnknownNameError(
             f"requirement '{requirement.text}': a card has no '{requirement.field}': perhaps {', '.join(near)}"
         )
-    found = values[requirement.field]
-    if (found.unit == "level") != requirement.is_level_of_evidence:
-        what = f"a level: {', '.join(LEVELS)}" if found.unit == "level" else "a number"
-        raise InputError(f"requirement '{requirement.text}': {requirement.field} is compared with {what}")
+    return values[requirement.field]
+
+
+def _bound_of(requirement: Requirement, found: GateValue) -> float:
+    """The bound as a number, after a check that the figure could reach it."""
+    written, told = requirement.bound, f"requirement '{requirement.text}': {requirement.field}"
+    if found.unit == "level":
+        if written not in found.levels:
+            raise InputError(f"{told} is compared with a level: {', '.join(found.levels)}")
+        return found.levels[str(written)]
+    if isinstance(written, str):
+        raise InputError(f"{told} is compared with a number")
     low, high = RANGES.get(found.unit, (float("-inf"), float("inf")))
-    if not low <= requirement.bound <= high:
-        raise InputError(
-            f"requirement '{requirement.text}': {requirement.field} lies between {low:g} and {high:g}: write .9 or 90 %"
-        )
-    return found
+    if not low <= written <= high:
+        raise InputError(f"{told} lies between {low:g} and {high:g}: write .9 or 90 %")
+    return written
 
 
 def _interval_at(requirement: Requirement, found: GateValue) -> tuple[Estimate | None, str | None]:
@@ -217,14 +225,13 @@ def _compared_end(requirement: Requirement, found: GateValue, shown: Estimate | 
 
 
 def _outcome_words(
-    requirement: Requirement, found: GateValue, shown: Estimate | None, problem: str | None, met: bool
+    requirement: Requirement, found: GateValue, shown: Estimate | None, problem: str | None, met: bool, bound: float
 ) -> str:
     figure = requirement.field if found.value is None else f"{requirement.field} {_format_figure(found)}"
     if shown is not None:
         ends = " to ".join(f"{end:.3f}" for end in (shown.low, shown.high))
         figure += f" ({100 * shown.level:g} % interval {ends})"
-    bound = _format_figure(GateValue(requirement.bound, found.unit))
-    rule = f"{requirement.operator} {bound}"
+    rule = f"{requirement.operator} {_format_figure(replace(found, value=bound))}"
     if requirement.level is not None:
         rule = f"{'lower' if requirement.operator.startswith('>') else 'upper'} end {rule}"
     verdict = "passed" if met else "not passed"
@@ -234,5 +241,5 @@ def _outcome_words(
 def _format_figure(found: GateValue) -> str:
     value = found.value or 0.0
     if found.unit == "level":
-        return str(list(EvidenceLevel)[round(value)])
+        return next(name for name, place in found.levels.items() if place == value)
     return f"{value:,.0f}" if found.unit == "count" else f"{value:.3f}"

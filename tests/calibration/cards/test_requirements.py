@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from gnomon.calibration.audit.document import audit_views
-from gnomon.calibration.cards.calibration_card import CalibrationCard
+from gnomon.calibration.cards.calibration_card import CalibrationCard, CardParts
 from gnomon.calibration.cards.card_assembly import make_card
 from gnomon.calibration.cards.gate_values import gate_values, rate_interval
 from gnomon.calibration.cards.requirements import GateDocument, check_card, parse_requirement
+from gnomon.calibration.graded.graded_results import GradedArm, GradedCalibration
 from gnomon.calibration.numerics.proportions import clopper_pearson, newcombe_difference, wilson_interval
+from gnomon.calibration.transport.transport_results import TransportAudit, TransportDecision, TransportOutcome
 from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.results import Estimate
 
 Simulate = Callable[..., Any]
 INVERTED = {"careful": {"injection": (0.95, 0.95), "control": (0.05, 0.05)}}
@@ -170,7 +173,6 @@ def test_an_unknown_field_names_the_nearest(card: CalibrationCard, text: str, to
         "",
         "control.specificity",
         "control.specificity = .9",
-        "control.specificity > high",
         "a > 1 with 40 %",
         "a > 1 with",
     ],
@@ -186,6 +188,7 @@ def test_what_is_no_requirement_is_refused(text: str) -> None:
         ("control.specificity < 90", "between 0 and 1"),
         ("control.evidence >= 2", "is compared with a level"),
         ("labels >= strong", "is compared with a number"),
+        ("control.evidence >= high", "is compared with a level: none, inverted, weak, moderate, strong"),
     ],
 )
 def test_a_bound_that_the_figure_cannot_have_is_refused(card: CalibrationCard, text: str, told: str) -> None:
@@ -202,3 +205,26 @@ def test_the_interval_behind_a_pass_is_not_much_wider_than_an_exact_one(card: Ca
     rates = card.arm_named("control").event
     exact = clopper_pearson(rates.tn, rates.tn + rates.fp)
     assert rates.specificity.low == pytest.approx(exact.low, abs=0.03)
+
+
+def test_further_parts_are_named_by_their_path(card: CalibrationCard) -> None:
+    share = Estimate(value=0.7, low=0.6, high=0.8, se=None, level=0.95, method="m")
+    arm = GradedArm(
+        arm="control", scored=50, labelled=20, events=9, curve=(), isotonic=(), estimate=share, rounded=None,
+        labels_only=None, width_ratio=0.5, reason=None,
+    )  # fmt: skip
+    graded = GradedCalibration(judge="careful", version="v", view="blind", splits=("dev",), arms=(arm,), words=())
+    place = TransportDecision(
+        name="a b", outcome=TransportOutcome.FAIL, p_within=0.9, p_beyond=0.01, rates=(), reason="differs"
+    )
+    audit = TransportAudit(
+        judge="careful", version="v", axis="subject", margin=0.1, error=0.05, places=1, decisions=(place,), words=""
+    )
+    parts = CardParts(graded=graded, transport={"subject": audit})
+    further = card.model_copy(update={"parts": parts})
+    assert gate(further, "graded.control.estimate > .5 with 95 %", "graded.control.width_ratio < 1").passed
+    assert not gate(further, "graded.control.estimate > .65 with 95 %").passed
+    assert not gate(further, "graded.control.estimate > .1 with 90 %").passed, "no counts for it"
+    assert not gate(further, "transport.subject.outcome >= pass").passed
+    assert not gate(further, "transport.subject.a-b.outcome >= inconclusive").passed
+    assert gate(further, "transport.subject.a-b.p_beyond < .05").passed

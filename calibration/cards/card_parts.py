@@ -1,0 +1,50 @@
+"""Further measurements of a judge for its card, each made by its own wing; what a study does not allow is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from gnomon.calibration.cards.calibration_card import CardParts
+from gnomon.calibration.graded.study_calibration import graded_calibration
+from gnomon.calibration.transport.transport_audit import audit_transport
+from gnomon.calibration.transport.transport_results import TransportAudit
+from gnomon.data.errors import NotEnoughDataError, UnknownNameError
+from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
+
+Part = TypeVar("Part")
+PLACES = ("subject", "concept", "date")
+"""What errors travel between on a card."""
+
+
+def card_parts(store: Store, version: str, view: str) -> CardParts:
+    """Every further measurement of a judge version that its study allows; none of them reads the test split.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    version : str
+        Judge version.
+    view : {"blind", "first", "current"}
+        Label view.
+    """
+    margin = load_settings(store).transport.margin
+    return CardParts(
+        transport=_part_or_none(lambda: _transport_by_axis(store, version, view)),
+        graded=_part_or_none(lambda: graded_calibration(store, version, view, margin=margin)),
+    )
+
+
+def _part_or_none(measure: Callable[[], Part | None]) -> Part | None:
+    try:
+        return measure()
+    except (NotEnoughDataError, UnknownNameError):
+        return None
+
+
+def _transport_by_axis(store: Store, version: str, view: str) -> dict[str, TransportAudit] | None:
+    """By what the places differ in, where there are two or more."""
+    audits = {axis: audit_transport(store, version, axis, view=view) for axis in PLACES}
+    return {axis: each for axis, each in audits.items() if len(each.decisions) > 1} or None
