@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gnomon.calibration.queue.sample_size import CORRECTED, FITTED_RATES, NET, RATE
+from gnomon.calibration.posterior.plan_target import CORRECTED, FITTED_RATES, NET, RATE
 from gnomon.calibration.results.label_plan import PlannedInterval
 from gnomon.data.arms import ARMS
 from gnomon.data.results import Estimate

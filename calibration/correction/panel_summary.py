@@ -11,8 +11,8 @@ from gnomon.calibration.error_rates.dependence import evidence_dependence
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.posterior.judge_panel import Errors, PanelPosterior, panel_posterior
+from gnomon.calibration.posterior.plan_target import NET, PlanTarget
 from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, PanelReading, arms_of, panel_reading
-from gnomon.calibration.queue.sample_size import NET, PlanTarget
 from gnomon.calibration.results.panel import (
     DependenceSummary,
     LabelledDependence,

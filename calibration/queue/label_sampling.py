@@ -27,6 +27,7 @@ from gnomon.calibration.labels.sampling_strata import (
 from gnomon.calibration.labels.views import label_events, rater_disagreements, standing_labels
 from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.calibration.observations.frames import fit_judges, readable_trials
+from gnomon.calibration.posterior.plan_target import PlanTarget
 from gnomon.calibration.posterior.verdict_patterns import arm_patterns
 from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.expected_information import best_order
@@ -155,7 +156,7 @@ def with_selections(
 
 def _pattern_kinds(store: Store, estimand: str, view: str) -> dict[str, str]:
     """Arm and verdict pattern of each trial that the judges read, as `most_informative_strata` draws by them."""
-    target = sample_size.PlanTarget.from_name(estimand)
+    target = PlanTarget.from_name(estimand)
     found = arm_patterns(store, view, question=target.question)
     return {
         trial: f"{name}: {found[name].arm_name(int(pattern))}"
@@ -280,7 +281,7 @@ def most_informative_strata(
     list of list of str, list of int
         Trial ids of each stratum, and the stratum of each label in turn.
     """
-    found = sample_size.label_strata(store, sample_size.PlanTarget.from_name(estimand), view, seed=seed)
+    found = sample_size.label_strata(store, PlanTarget.from_name(estimand), view, seed=seed)
     there = set(pool)
     free = [[trial for trial in trials if trial in there] for trials in found.free]
     order, _ = best_order(found.estimand, found.event, [len(trials) for trials in free], n)

@@ -15,7 +15,8 @@ from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.calibration.observations.frames import judge_frame, study_arms
 from gnomon.calibration.posterior.judge_panel import PanelPosterior, VerdictPatterns, panel_posterior
-from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, Question, arm_patterns
+from gnomon.calibration.posterior.plan_target import FITTED_RATES, NET, RATE, PlanTarget
+from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, arm_patterns
 from gnomon.calibration.queue.expected_information import best_order
 from gnomon.calibration.results.label_plan import (
     LabelAllocation,
@@ -24,58 +25,17 @@ from gnomon.calibration.results.label_plan import (
     PlanOption,
     PlanPrices,
 )
-from gnomon.data.arms import EVENT_RATE
 from gnomon.data.errors import InputError, NotEnoughDataError
-from gnomon.data.records import LEARNED, Arm, Split
+from gnomon.data.records import LEARNED, Split
 from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
 
-NET = "net_detection_corrected"
-RATE = EVENT_RATE
-FITTED_RATES = {"identification_corrected": str(Arm.INJECTION), "false_alarm_corrected": str(Arm.CONTROL)}
-"""Rates of one arm under the names that a corrected fit gives them; the uncorrected names mean the same."""
-CORRECTED = "_corrected"
 GROWTH = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 ASSURANCE = 0.8
 SEARCHED = 25
 CONFIRMED = 100
 DRAWS, TUNE = 1000, 300
 AUDIT_ONE_IN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class PlanTarget:
-    """An estimand as a signed sum of arms' rates, and what is counted in them."""
-
-    name: str
-    signs: Mapping[str, int]
-    question: Question = "event"
-
-    @classmethod
-    def from_name(cls, name: str) -> PlanTarget:
-        """`net_detection_corrected` (identified in injection minus not denied in control), `identification_corrected`,
-        `false_alarm_corrected`, or for any arm `event_rate_ARM` (or `event_rate_ARM_corrected`, as a fit names it).
-
-        Raises
-        ------
-        InputError
-            If the name is none of these.
-        """
-        if name == NET:
-            return cls(name, {str(Arm.INJECTION): 1, str(Arm.CONTROL): -1}, "not_denied")
-        full = name if name in FITTED_RATES else f"{name}{CORRECTED}"
-        if full in FITTED_RATES:
-            return cls(full, {FITTED_RATES[full]: 1})
-        arms = {f"{RATE}{arm}": str(arm) for arm in Arm}
-        name = name.removesuffix(CORRECTED) if name.removesuffix(CORRECTED) in arms else name
-        if name not in arms:
-            known = ", ".join([NET, *FITTED_RATES, *arms])
-            raise InputError(f"estimand '{name}' cannot be planned for: choose from {known}")
-        return cls(name, {arms[name]: 1})
-
-    def posterior_draws(self, posteriors: Mapping[str, PanelPosterior]) -> Floats:
-        """Posterior draws of the estimand; arms are independent."""
-        return np.asarray(sum(sign * posteriors[arm].rate for arm, sign in self.signs.items()))
 
 
 def default_estimand(store: Store) -> str:

@@ -409,7 +409,8 @@ class Study:
         prices : PlanPrices, optional
             Price of a label, a new trial and a verdict; by default those of `[plan]`.
         """
-        from gnomon.calibration.queue.sample_size import PlanTarget, default_estimand, plan_labels
+        from gnomon.calibration.posterior.plan_target import PlanTarget
+        from gnomon.calibration.queue.sample_size import default_estimand, plan_labels
         from gnomon.stats.planned_interval import planned_interval
 
         usual = self.file.plan

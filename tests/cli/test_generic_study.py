@@ -14,8 +14,9 @@ import pytest
 from gnomon.api.frame_store import read_frames, store_frames
 from gnomon.api.study import Study
 from gnomon.calibration.audit.document import audit_views
+from gnomon.calibration.posterior.plan_target import PlanTarget
 from gnomon.calibration.queue.label_sampling import next_items
-from gnomon.calibration.queue.sample_size import PlanTarget, default_estimand
+from gnomon.calibration.queue.sample_size import default_estimand
 from gnomon.chain.session import OpenStudy
 from gnomon.commands.study.plan import print_plan
 from gnomon.data.errors import InputError, NotEnoughDataError

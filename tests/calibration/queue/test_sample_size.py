@@ -9,11 +9,12 @@ import pytest
 
 from gnomon.calibration.labels.sampling_strata import AUDIT, UNCERTAIN
 from gnomon.calibration.posterior.judge_panel import VerdictPatterns, panel_posterior
+from gnomon.calibration.posterior.plan_target import NET, PlanTarget
 from gnomon.calibration.posterior.verdict_patterns import arm_patterns
 from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.expected_information import best_order
 from gnomon.calibration.queue.label_sampling import draw_with_audit_stream, most_informative_strata, next_items
-from gnomon.calibration.queue.sample_size import NET, PlanTarget, plan_labels
+from gnomon.calibration.queue.sample_size import plan_labels
 from gnomon.calibration.results.label_plan import PlannedInterval, PlanPrices
 from gnomon.data.errors import InputError, NotEnoughDataError, UnknownNameError
 from gnomon.data.records import Arm, Split
