@@ -25,8 +25,8 @@ BUTTON_KEYS = frozenset("bcfkrvz")
 """Letters that are taken on the labelling page: by its buttons, and R and C by Streamlit."""
 RESERVED_NAMES = frozenset(
     "id trial judge sample state quote raw seconds input_tokens output_tokens created_at rater rater_kind revision "
-    "kind role note exposure stratum probability selection chosen_by policy undecided scores withdrawn subject arm "
-    "target strength layer split outcome event since time key further further_facts weight before version name "
+    "kind role note exposure stratum probability selection chosen_by policy undecided score scores withdrawn subject "
+    "arm target strength layer split outcome event since time key further further_facts weight before version name "
     f"{PASSED}".split()
 )
 """Names of columns that stand beside the facts in tables, frames and column maps."""

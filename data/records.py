@@ -404,12 +404,16 @@ class JudgeVersion:
     config: Mapping[str, object]
 
 
+SCORE = "score"
+"""Name of the single score of a judge that answered no questions (imported): the higher, the surer of a pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One judge version's verdict on one trial. `facts` is None unless `state` is ok; `raw` is always kept.
 
-    `scores` is what a judge that grades gave, unrounded, by name: P(yes) of a question, such as `claims`, or a score of
-    the source that it was imported from. None of a judge that only decides.
+    `scores` is what a judge that grades gave, unrounded, by name: P(yes) of a question, such as `claims`, or the score
+    (`SCORE`) of the source that it was imported from. None of a judge that only decides.
     """
 
     trial: str

@@ -16,14 +16,12 @@ from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.arms import ARMS
 from gnomon.data.facts import CORE_FLAGS
 from gnomon.data.outcomes import OutcomeRule, is_event
-from gnomon.data.records import NONE, OTHER, Arm, Facts, FurtherFacts
+from gnomon.data.records import NONE, OTHER, SCORE, Arm, Facts, FurtherFacts
 
 HALF = 0.5
 """Score from which a rounded answer is yes."""
 ABOUT = "about "
 """Beginning of the name of the question whether the claim is about a concept."""
-WHOLE = "score"
-"""Name of the single score of a judge that answered no questions (imported): the higher, the likelier a pass."""
 NAMED = "named"
 """Whether the concept that is named is the injected one, beside the flags."""
 Answers = Mapping[str, bool]
@@ -55,8 +53,8 @@ def event_score(scores: Mapping[str, float], facts: Facts, rule: OutcomeRule, ar
     target : str or None
         Injected concept.
     """
-    if WHOLE in scores:
-        return scores[WHOLE] if ARMS[arm].counts_identified else -scores[WHOLE]
+    if SCORE in scores:
+        return scores[SCORE] if ARMS[arm].counts_identified else -scores[SCORE]
     sure = {name: scores.get(name, float(_flag_of(facts, name))) for name in (*CORE_FLAGS, *rule.reads)}
     sure[NAMED] = _named_score(scores, facts, target) if ARMS[arm].counts_identified else 1.0
     combinations = (

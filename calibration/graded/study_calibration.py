@@ -12,7 +12,7 @@ from sqlalchemy import select
 from gnomon.calibration.correction.evidence import only_disputed
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence
 from gnomon.calibration.graded.calibration_curve import binned_shares, monotone_band
-from gnomon.calibration.graded.event_scores import HALF, WHOLE, event_scores
+from gnomon.calibration.graded.event_scores import HALF, event_scores
 from gnomon.calibration.graded.graded_mean import MIN_GRADED_LABELS, graded_mean, regression_mean
 from gnomon.calibration.graded.graded_results import (
     CurveBin,
@@ -30,7 +30,7 @@ from gnomon.calibration.observations.frames import arms_in, facts_of_rows, verdi
 from gnomon.calibration.observations.scores import score_frame
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.outcomes import OutcomeRule, rule_named
-from gnomon.data.records import IMPORTED, IntervalEstimate, Split
+from gnomon.data.records import IMPORTED, SCORE, IntervalEstimate, Split
 from gnomon.data.results import finite_estimate, finite_number
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
@@ -62,9 +62,10 @@ def graded_calibration(
     view : {"blind", "first", "current"}, default "blind"
         Label view (`gnomon.calibration.labels.views`).
     margin : float, optional
-        Greatest mean residual at which a map counts as holding elsewhere, said beforehand; without one, nothing is
-        checked.
+        Greatest mean residual at which a map counts as holding elsewhere, said beforehand; by default that of
+        `[transport] margin` in the study file. Without either, nothing is checked.
     """
+    margin = load_settings(store).transport.margin if margin is None else margin
     name, kind = _judge_named(store, version)
     scored = scored_trials(store, version)
     if scored.empty:
@@ -105,7 +106,7 @@ def scored_trials(store: Store, version: str) -> pd.DataFrame:
     heard, held = heard[there], [known[trial] for trial in heard.loc[there, "trial"]]
     rule = rule_named(load_settings(store).rule)
     values = _values_of(heard, held, rule)
-    whole = np.array([WHOLE in each for each in held], dtype=bool)
+    whole = np.array([SCORE in each for each in held], dtype=bool)
     return pd.DataFrame({"trial": heard["trial"].tolist(), "score": values, "whole": whole})
 
 

@@ -129,12 +129,13 @@ class FactsPart(MapPart):
 
 
 class VerdictPart(FactsPart):
-    """One judge's columns."""
+    """One judge's columns. `score` holds numbers: the higher, the surer of a pass; beside `claims`, its probability."""
 
     judge: Source
     sample: Source | None = None
     quote: Source | None = None
     raw: Source | None = None
+    score: Source | None = None
 
 
 class LabelPart(FactsPart):

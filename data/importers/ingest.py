@@ -593,7 +593,16 @@ def _store_verdict(
             run.passes[who, ARMS[heard.passed_in].counts_identified, bool(facts.passed)] += 1
         facts = facts and _on_closed_list(facts, known.concepts)
         known.new_verdicts.append(
-            Verdict(*key, facts, heard.state, sample=sample, quote=heard.quote, raw=heard.raw, created_at=heard.at)
+            Verdict(
+                *key,
+                facts,
+                heard.state,
+                sample=sample,
+                quote=heard.quote,
+                raw=heard.raw,
+                created_at=heard.at,
+                scores=heard.scores,
+            )
         )
         landed.new["verdicts"] += 1
         landed.count_verdict(heard)

@@ -65,7 +65,7 @@ class ImportedVerdict:
 
     `asked` is None where a judge has one verdict on a trial. Where it was asked repeatedly, it is what the source calls
     this time, or '' if it says nothing: then the order of rows decides. `passed_in`: the arm, where the facts
-    follow from a pass or fail alone.
+    follow from a pass or fail alone. `scores` is what a judge that grades gave (`gnomon.data.records.Verdict`).
     """
 
     judge: JudgeVersion
@@ -77,6 +77,7 @@ class ImportedVerdict:
     asked: str | None = None
     passed_in: Arm | None = None
     ended: VerdictState = VerdictState.UNPARSABLE
+    scores: Mapping[str, float] | None = None
 
     @property
     def state(self) -> VerdictState:

@@ -55,7 +55,7 @@ from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 from gnomon.data.importers.tabular.value_ranges import FlagReader, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import NONE, OTHER, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Trial
+from gnomon.data.records import NONE, OTHER, SCORE, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Trial
 
 NAME = "table"
 TOTALS = frozenset(("total", "totals", "grand total", "subtotal"))
@@ -186,6 +186,20 @@ class _PartReader:
                 decoded[name] = None
                 reason, problem = reason or f"'{name}' is {quote_value(told[name])}", problem or str(error)
         return decoded, reason, problem
+
+    def read_scores(self, told: Mapping[str, Any]) -> Mapping[str, float] | None:
+        """What the judge gave as a grade: the column `score`, or the number that a threshold makes a pass of."""
+        number = parse_number(told, "score")
+        if self.is_by_pass:
+            reader = self.flags.get(PASSED)
+            if number is None and reader is not None:
+                number = reader.graded_number(told.get(PASSED))
+            return None if number is None else {SCORE: number}
+        if number is None:
+            return None
+        if not 0 <= number <= 1:
+            raise RowError(f"'score' is {number:g}: beside 'claims' it is the probability of a claim, from 0 to 1")
+        return {"claims": number}
 
     @property
     def is_by_pass(self) -> bool:
@@ -427,7 +441,9 @@ def _cached_verdict(
         asked = "" if is_empty(told.get("sample")) else parse_row_id(told, "sample")
     decoded, reason, _ = part.decode_flags(told)
     facts: Facts | None = None
+    scores: Mapping[str, float] | None = None
     try:
+        scores = part.read_scores(told)
         facts = None if reason else _parse_facts(decoded, part, arm, target)
         reason = reason or ("" if facts else f"'{'passed' if part.is_by_pass else 'claims'}' is empty")
     except RowError as error:
@@ -441,6 +457,7 @@ def _cached_verdict(
         reason=reason,
         asked=asked,
         passed_in=arm if facts is not None and part.is_by_pass else None,
+        scores=scores,
     )
 
 

@@ -171,6 +171,18 @@ class FlagReader:
                 return bool(COMPARISONS[self.comparison](number, self.bound))
         raise RowError(f"'{self.name}' is {quote_value(value)}: {self.remedy}")
 
+    def graded_number(self, value: object) -> float | None:
+        """The number that a threshold compares, negated where low numbers are true: the higher, the surer a yes.
+
+        None of a cell that is decided by its word.
+        """
+        word = value_word(value)
+        if word is None or word in self.words or not self.comparison:
+            return None
+        number = word_number(word)
+        number = percent_number(word) if number is None else number
+        return -number if number is not None and self.comparison.startswith("<") else number
+
 
 def parse_threshold(text: str | bool | float) -> tuple[str, float]:
     """Comparison and bound of a threshold as '>= 7'; a number alone means 'at least'.

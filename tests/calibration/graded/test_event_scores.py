@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.calibration.graded.event_scores import event_score, sufficient_answers
@@ -28,8 +28,12 @@ def denial_rule() -> Iterator[OutcomeRule]:
     RULES.unregister("refusals")
 
 
-@given(values=st.lists(shares, min_size=7, max_size=7), rule=st.sampled_from(["strict", "lenient", "claim_first"]),
-       arm=st.sampled_from(["injection", "control", "random"]))  # fmt: skip
+@settings(max_examples=60)
+@given(
+    values=st.lists(shares, min_size=7, max_size=7, unique=True),
+    rule=st.sampled_from(["strict", "lenient", "claim_first"]),
+    arm=st.sampled_from(["injection", "control", "random"]),
+)
 def test_a_score_of_one_half_is_where_the_rounded_answers_make_an_event(
     values: list[float], rule: str, arm: str
 ) -> None:

@@ -55,7 +55,7 @@ from gnomon.data.importers.formats.inspect_log.score_readings import ScoreReadin
 from gnomon.data.importers.label_history import next_instant
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import Arm, Exposure, Facts, Span, Subject, Trial
+from gnomon.data.records import SCORE, Arm, Exposure, Facts, Span, Subject, Trial
 
 NAME = "inspect"
 OTHER_ARMS = ("condition", "intervention", "treatment", "trial_type")
@@ -383,7 +383,9 @@ def _parse_verdict(
     known = {"part": reading.part, "threshold": reading.threshold and str(reading.threshold)}
     judge = row_builders.judge_version(NAME, name, **{key: value for key, value in known.items() if value})
     passed_in = _passed_in(facts, state, arm)
-    return row_builders.ImportedVerdict(judge, facts, raw, quote, reason=reason, passed_in=passed_in)
+    number = None if reports_facts(state) else reading.graded_number(state["value"])
+    scores = None if number is None else {SCORE: number}
+    return row_builders.ImportedVerdict(judge, facts, raw, quote, reason=reason, passed_in=passed_in, scores=scores)
 
 
 def _parse_edits(

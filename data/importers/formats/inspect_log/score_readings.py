@@ -197,6 +197,15 @@ class ScoreReading:
         """What is read of a value: itself, or its part, which may lie in a part (`a.b`)."""
         return value if self.part is None else _find_part(value, self.part)
 
+    def graded_number(self, value: object) -> float | None:
+        """The number that the threshold compares, negated where low numbers pass: the higher, the surer a pass. None
+        where words decide.
+        """
+        known = scalar_of(self.part_of(value))
+        if self.threshold is None or self.threshold.sign == "==" or not isinstance(known, float):
+            return None
+        return -known if self.threshold.sign.startswith("<") else known
+
     def read_value(self, value: object) -> tuple[bool | None, str]:
         """Whether a score passes, or None and why that cannot be said."""
         value = self.part_of(value)
