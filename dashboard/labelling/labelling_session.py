@@ -334,7 +334,7 @@ def protocol_messages(store: Store, protocol: str) -> tuple[tuple[str, str], ...
     query = select(tables.protocols.c.content).where(tables.protocols.c.hash == protocol)
     with store.read_transaction() as connection:
         content = connection.execute(query).scalar() or {}
-    return tuple((str(turn["role"]), str(turn["content"])) for turn in content.get("messages", []))
+    return tuple((str(turn.get("role", "")), str(turn.get("content", ""))) for turn in content.get("messages", []))
 
 
 def known_raters(store: Store) -> Sequence[str]:

@@ -93,8 +93,9 @@ DEPTH = Bound("GNOMON_MAX_DEPTH", 100, "levels of nesting", "one JSON or TOML do
 COLUMNS = Bound("GNOMON_MAX_COLUMNS", 10_000, "columns", "one table")
 UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 100 for each packed byte", "one archive")
 WORKBOOK = Bound("GNOMON_MAX_WORKBOOK", 40_000_000, "unpacked bytes beyond 2 for each packed byte", "one workbook")
-ROWS = Bound("GNOMON_MAX_ROWS", 50_000, "rows beyond one for each 64 bytes", "one table, log or export")
-FACTS = Bound("GNOMON_MAX_FACTS", 50_000, "trials, verdicts and labels beyond one for each 64 bytes", "one import")
+ROWS = Bound("GNOMON_MAX_ROWS", 110_000, "rows (or one for each 90 bytes)", "one table, log or export")
+FACTS = Bound("GNOMON_MAX_FACTS", 110_000, "trials, verdicts and labels (or one for each 90 bytes)", "one import")
+REVISIONS = Bound("GNOMON_MAX_REVISIONS", 100, "labels of one rater on one trial", "one import")
 BLANK_ROWS = Bound("GNOMON_MAX_BLANK_ROWS", 1_100_000, "blank rows", "one table")
 PROBLEMS = Bound("GNOMON_MAX_PROBLEMS", 100_000, "rows that cannot be read", "one import")
 SMALL_TEXT = Bound("GNOMON_MAX_STUDY_BYTES", 2**22, "bytes", "one study file, map or protocol")
@@ -120,6 +121,7 @@ BOUNDS = (
     WORKBOOK,
     ROWS,
     FACTS,
+    REVISIONS,
     BLANK_ROWS,
     PROBLEMS,
     SMALL_TEXT,
@@ -137,9 +139,9 @@ BOUNDS = (
 )
 """All bounds; docs/security.md lists them, which a test checks."""
 
-BYTES_PER_ROW = 64
-"""Bytes of a file for each of which it may have one row, or bring one fact, more: rows of a few bytes each are no
-trials, and millions of them fit into a small file.
+BYTES_PER_ROW = 90
+"""Bytes of a large file for each of which it may have one row, or bring one fact, where that is more than the bound:
+rows of a few bytes each are no trials, and millions of them fit into a small file.
 """
 
 
@@ -165,7 +167,7 @@ class Allowance:
 
     def __post_init__(self) -> None:
         """Nothing was taken yet."""
-        self.left = self.bound.most + self.size // BYTES_PER_ROW
+        self.left = max(self.bound.most, self.size // BYTES_PER_ROW)
         self.blank_left = BLANK_ROWS.most
 
     @classmethod

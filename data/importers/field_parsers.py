@@ -21,6 +21,8 @@ Source = TypeVar("Source")
 Made = TypeVar("Made")
 NUMERIC = (str, bytes, bytearray, SupportsFloat, SupportsIndex)
 EMPTY = frozenset(("", "none", "null", "nan", "-nan", "na", "n/a", "#n/a", "#na", "#n/a n/a", "<na>", "nil"))
+MOST_NOTES = 1_000
+"""Remarks that an import keeps: one on every name of a file that has only odd ones would be as long as the file."""
 EARLIEST, LATEST = 946_684_800, 4_102_444_800
 """Seconds since 1970 that are read as times: 2000 to 2100. Other numbers are no times but days of Excel, or years."""
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -71,11 +73,14 @@ class ImportReport:
     notes: list[str] = field(default_factory=list)
     """How the files were read where they do not say it themselves, in sentences."""
     empty_verdicts: Counter[str] = field(default_factory=Counter)
+    _noted: set[str] = field(default_factory=set, repr=False, compare=False)
 
     def add_note(self, text: str) -> None:
-        """Remark on the files, unless it was made before."""
-        if text not in self.notes:
-            self.notes.append(text)
+        """Remark on the files, unless it was made before, or very many others were."""
+        if text in self._noted or len(self._noted) > MOST_NOTES:
+            return
+        self._noted.add(text)
+        self.notes.append(text if len(self._noted) <= MOST_NOTES else f"further remarks than {MOST_NOTES} are left out")
 
     def add_problem(self, place: SourceLocation, text: object) -> None:
         """Record a row that cannot be imported.

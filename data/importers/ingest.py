@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select, tuple_, update
 
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
@@ -26,8 +26,8 @@ from gnomon.data.importers.row_builders import (
     ImportedVerdict,
     SourceKey,
     facts_of_plain_pass,
-    key_numbers,
     renamed_judge,
+    spelled_numbers,
 )
 from gnomon.data.records import NONE, OTHER, Arm, Facts, Label, Subject, Trial, Verdict, utc_timestamp
 from gnomon.data.storage import tables
@@ -138,6 +138,27 @@ class _Import:
 
 
 @dataclass(slots=True)
+class _Samples:
+    """The verdicts of one judge on one trial, in the order of their samples, found by their content and their time."""
+
+    contents: list[tuple[str, str]] = field(default_factory=list)
+    places: dict[tuple[str, str], int] = field(default_factory=dict)
+    _times: set[str] = field(default_factory=set)
+    _timed: int = 0
+
+    def append(self, content: tuple[str, str]) -> None:
+        self.places.setdefault(content, len(self.contents))
+        self.contents.append(content)
+
+    def has_time(self, time: str) -> bool:
+        """Whether a verdict says that it is of this time; '' is none."""
+        for content in self.contents[self._timed :]:
+            self._times.add(_stored_time(content))
+        self._timed = len(self.contents)
+        return time in self._times
+
+
+@dataclass(slots=True)
 class _KnownRows:
     """Stored trials, verdicts and label histories that a batch of rows refers to; extended as rows are accepted.
 
@@ -146,7 +167,7 @@ class _KnownRows:
 
     concepts: set[str]
     answers: dict[str, tuple[str, str | None]]
-    verdicts: dict[tuple[str, str], list[tuple[str, str]]]
+    verdicts: dict[tuple[str, str], _Samples]
     older: set[tuple[str, str]]
     labels: dict[tuple[str, str], Chain]
     judged: set[str]
@@ -252,7 +273,7 @@ def _store_batch(
 ) -> None:
     whole = [_fold_subject(row, run) for row in part]
     _store_counts(store, connection, [row for row in whole if row.counted is not None], run, landed)
-    single = [row for row in whole if row.counted is None]
+    single = [row.with_former_id() for row in whole if row.counted is None]
     rows = [_fold_judges(row, run) for row in _resolve_rows(connection, single, run)]
     known = _known_rows(connection, rows, run)
     for row in rows:
@@ -286,11 +307,13 @@ def _store_counts(
     subjects = _subjects_of(rows)
     store.insert_rows(connection, tables.subjects, [asdict(subject) for subject in subjects.values()])
     complete_sizes(connection, subjects.values())
-    stored = select(tables.counts).where(tables.counts.c.subject.in_(subjects))
-    held = {tuple(row[name] for name in KEYS["counts"]): dict(row) for row in connection.execute(stored).mappings()}
+    made_rows = [(count_row(row.counted), row.place) for row in rows if row.counted is not None]
+    key = tuple_(*(tables.counts.c[name] for name in KEYS["counts"]))
+    keys = list({tuple(made[name] for name in KEYS["counts"]) for made, _ in made_rows})
+    stored = _by_trial(connection, select(tables.counts), key, keys)
+    held = {tuple(row._mapping[name] for name in KEYS["counts"]): dict(row._mapping) for row in stored}
     fresh = []
-    for counted, place in ((row.counted, row.place) for row in rows if row.counted is not None):
-        made = count_row(counted)
+    for made, place in made_rows:
         there = held.setdefault(tuple(made[name] for name in KEYS["counts"]), made)
         if there is made:
             fresh.append(made)
@@ -397,8 +420,8 @@ def _absent_trial(row: ImportedRow, run: _Import) -> str:
 
 
 def _only_trial(key: SourceKey, by_key: Mapping[tuple[str, int, int], Sequence[_StoredTrial]]) -> _StoredTrial | None:
-    for spelling in key.spellings:
-        found = by_key.get((key.source, *key_numbers(key.source, spelling)), ())
+    for numbers in spelled_numbers(key):
+        found = by_key.get((key.source, *numbers), ())
         found = [trial for trial in found if key.subject in (None, trial.subject)]
         if len(found) > 1:
             raise RowError(
@@ -418,7 +441,7 @@ def _stored_by_id(connection: Connection, ids: Sequence[str]) -> dict[str, _Stor
 
 
 def _stored_by_key(connection: Connection, keys: Sequence[SourceKey]) -> dict[tuple[str, int, int], list[_StoredTrial]]:
-    wanted = {(key.source, *key_numbers(key.source, spelling)) for key in keys for spelling in key.spellings}
+    wanted = {(key.source, *numbers) for key in keys for numbers in spelled_numbers(key)}
     trial = tables.trials.c
     query = select(
         trial.id, trial.source, trial.subject, trial.arm, trial.concept, trial.replicate, trial.study_seed
@@ -473,7 +496,7 @@ def _known_rows(connection: Connection, rows: Sequence[ImportedRow], run: _Impor
     query = select(verdict.trial, verdict.judge, verdict.raw, verdict.state, verdict.sample, verdict.id)
     stored = [row.id for row in answers]
     rows_stored = sorted(_by_trial(connection, query, verdict.trial, stored), key=lambda row: int(row.sample))
-    verdicts: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    verdicts: dict[tuple[str, str], _Samples] = defaultdict(_Samples)
     for row in rows_stored:
         verdicts[row.trial, row.judge].append((row.raw, row.state))
     labels = label_chains(_by_trial(connection, select(tables.labels), tables.labels.c.trial, stored))
@@ -581,9 +604,9 @@ def _store_verdict(
     row: ImportedRow, heard: ImportedVerdict, known: _KnownRows, landed: ImportCounts, run: _Import
 ) -> None:
     key, content = (row.trial_id, heard.judge.version), (heard.raw, str(heard.state))
-    there = known.verdicts.setdefault(key, [])
+    there = known.verdicts.setdefault(key, _Samples())
     sample = _sample_number(key, heard, content, known, run)
-    if sample == len(there):
+    if sample == len(there.contents):
         there.append(content)
         known.judged.add(row.trial_id)
         facts = heard.facts and _event_facts(heard.facts, heard.passed_in, row, run)
@@ -607,7 +630,7 @@ def _store_verdict(
         landed.new["verdicts"] += 1
         landed.count_verdict(heard)
         run.again[heard.judge.name] += sample > 0 and heard.asked == ""
-    elif there[sample] == content:
+    elif there.contents[sample] == content:
         landed.already["verdicts"] += 1
     else:
         raise RowError(
@@ -624,20 +647,20 @@ def _sample_number(
     if heard.asked is None:
         return 0
     if heard.asked:
-        if content in there:
-            return there.index(content)
+        if (place := there.places.get(content)) is not None:
+            return place
         asked = fold_name(heard.asked)
         earlier = run.times.setdefault((*key, asked), content)
-        if earlier != content or asked in map(_stored_time, there):
+        if earlier != content or there.has_time(asked):
             raise RowError(
                 f"judge '{heard.judge.name}' has two verdicts for sample '{heard.asked}' of trial '{key[0]}': the "
                 "first is kept; give each its own number"
             )
-        return len(there)
+        return len(there.contents)
     if key not in known.older:
-        return len(there)
+        return len(there.contents)
     run.asked[key] += 1
-    return min(run.asked[key] - 1, len(there))
+    return min(run.asked[key] - 1, len(there.contents))
 
 
 def _stored_time(stored: tuple[str, str]) -> str:

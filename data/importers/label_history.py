@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from gnomon.data.foreign_documents.bounds import REVISIONS
 from gnomon.data.importers.field_parsers import RowError
 from gnomon.data.importers.row_builders import ImportedLabel
 from gnomon.data.label_selection import LabelSelection
@@ -85,9 +86,9 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
     Raises
     ------
     RowError
-        If the label cannot be ordered: the same rater has a different one at the same time in the same file, it is
-        older than one of an earlier row of the file, or it precedes a verdict although a label without a verdict is
-        already stored.
+        If the rater has more labels on the trial than allowed, or the label cannot be ordered: the same rater has a
+        different one at the same time in the same file, it is older than one of an earlier row of the file, or it
+        precedes a verdict although a label without a verdict is already stored.
     """
     note = event.mark + SEPARATOR + said.note if event.mark else said.note
     if len(note) > LONGEST_NOTE:
@@ -103,6 +104,8 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
             f"the label of '{said.rater}' on trial '{trial}' ({event.at}) is older than that of an earlier row, which "
             "counts: give the rows of a trial in the order of their times"
         )
+    if len(chain) >= REVISIONS.most:
+        raise RowError(f"the history of '{said.rater}' on trial '{trial}' {REVISIONS.refusal}")
     exposure = said.exposure or Exposure.UNKNOWN
     at = event.at
     if chain:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import sha256
 from itertools import islice, product
 from typing import Any
 
@@ -21,6 +22,7 @@ from gnomon.data.importers.field_parsers import (
 )
 from gnomon.data.readings import Readings
 from gnomon.data.records import (
+    CANONICAL,
     IMPORTED,
     NONE,
     OTHER,
@@ -174,7 +176,8 @@ class ImportedRow:
     With both, the row adds to the stored trial of this key if there is one. `read_facts` makes the verdicts and labels
     when that trial is known, from its arm and its concept. `former_id`
     is the id under which an earlier version of Gnomon, or another writing of the key, stored the trial: one that has it
-    is not added again. `counted` is in place of a trial: the row counts many.
+    is not added again; `own_key` is the key of which another writing may be stored, from which it is made only when the
+    row is stored. `counted` is in place of a trial: the row counts many.
     """
 
     place: SourceLocation
@@ -185,9 +188,16 @@ class ImportedRow:
     verdicts: tuple[ImportedVerdict, ...] = ()
     labels: tuple[ImportedLabel, ...] = ()
     former_id: str = ""
+    own_key: SourceKey | None = None
     key: SourceKey | None = None
     read_facts: Callable[[Arm, str | None], RowFacts] | None = None
     counted: CountRow | None = None
+
+    def with_former_id(self) -> ImportedRow:
+        """The row with the id that its trial has under another writing of its key, if there is one."""
+        if self.own_key is None or self.trial is None or self.own_key.other_writing is None:
+            return self
+        return replace(self, former_id=id_by_other_writing(self.trial, self.own_key))
 
     @property
     def fact_count(self) -> int:
@@ -298,6 +308,25 @@ def key_numbers(source: str, key: object) -> tuple[int, int]:
     """
     hashed = canonical_hash([source, key], 24)
     return int(hashed[:8], 16) >> 1, int(hashed[8:], 16) >> 1
+
+
+@lru_cache(maxsize=8192)
+def spelled_numbers(key: SourceKey) -> tuple[tuple[int, int], ...]:
+    """The numbers of `key_numbers` for each spelling of a key, in their order: each part is encoded once.
+
+    Parameters
+    ----------
+    key : SourceKey
+        The source's own name of the trial.
+    """
+    if isinstance(key.key, str):
+        texts = [CANONICAL.encode(spelling) for spelling in key.spellings]
+    else:
+        parts = [[CANONICAL.encode(spelling) for spelling in _spellings_of_part(part)] for part in key.key]
+        texts = [f"[{','.join(each)}]" for each in islice(product(*parts), MOST_SPELLINGS)]
+    source = CANONICAL.encode(key.source)
+    hashed = [sha256(f"[{source},{text}]".encode()).hexdigest() for text in texts]
+    return tuple((int(each[:8], 16) >> 1, int(each[8:24], 16) >> 1) for each in hashed)
 
 
 def id_by_other_writing(trial: Trial, key: SourceKey) -> str:

@@ -179,8 +179,10 @@ def _print_import(parsed: ParsedFiles, document: ImportDocument) -> None:
         print_status(f"... and {len(problems) - SHOWN} more problems: --json lists all {len(problems)}")
     for left in document.left_out:
         print_status(f"{left.file}: {left.rows} rows left out: {left.reason}")
-    for note in document.notes:
+    for note in document.notes[:SHOWN]:
         print_status(note)
+    if len(document.notes) > SHOWN:
+        print_status(f"... and {len(document.notes) - SHOWN} more remarks: --json lists all {len(document.notes)}")
     if not document.accepted:
         return
     for line in _verdict_lines(document):

@@ -198,9 +198,8 @@ def _folded_subjects(counted: Sequence[Counted], report: ImportReport) -> list[C
     for cell, _ in counted:
         if (name := first.setdefault(fold_name(cell.subject), cell.subject)) != cell.subject:
             told[cell.subject] = name
-    report.notes += [
-        f"model '{name}' counts as '{own}': the names differ only in writing" for name, own in told.items()
-    ]
+    for name, own in told.items():
+        report.add_note(f"model '{name}' counts as '{own}': the names differ only in writing")
     return [(replace(cell, subject=told.get(cell.subject, cell.subject)), tally) for cell, tally in counted]
 
 
@@ -308,7 +307,7 @@ def _joined_cells(counted: Sequence[Counted], shared: bool | None, report: Impor
     for some in steered.values():
         yield _count_row(some[0][0], _added_up(some))
         if len(some) > 1:
-            report.notes.append(f"{len(some)} rows of the cell {cell_name(some[0][0])} are added up")
+            report.add_note(f"{len(some)} rows of the cell {cell_name(some[0][0])} are added up")
     added = 0
     for group in groups.values():
         different = _different_trials(group, shared)

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -218,6 +218,7 @@ class _TableReader:
     verdicts: Sequence[_PartReader]
     labels: Sequence[_PartReader]
     raters: Mapping[str, str] | None
+    joins_by_key: bool
     tally: _RowTally = field(default_factory=_RowTally)
 
     @classmethod
@@ -238,7 +239,8 @@ class _TableReader:
         ]
         raters = None if columns.raters is None else {fold_name(name): name for name in columns.raters}
         many = len(columns.verdict)
-        return cls(columns, options, report, columns.row_picker(columns.trial), parts[:many], parts[many:], raters)
+        pick, joins = columns.row_picker(columns.trial), _joins_by_key(columns)
+        return cls(columns, options, report, pick, parts[:many], parts[many:], raters, joins)
 
 
 def _part_reader(
@@ -274,9 +276,18 @@ def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _Table
     facts = _read_facts(row, reading, trial.condition.arm, trial.condition.concept, own=True)
     for problem in facts.problems:
         reading.report.add_problem(place, problem)
-    former = row_builders.id_by_other_writing(trial, key)
-    made = row_builders.ImportedRow(place, trial.id, trial, subject, said, facts.verdicts, facts.labels, former)
-    return replace(made, key=key, read_facts=read_facts) if _joins_by_key(columns) else made
+    return row_builders.ImportedRow(
+        place,
+        trial.id,
+        trial,
+        subject,
+        said,
+        facts.verdicts,
+        facts.labels,
+        own_key=key,
+        key=key if reading.joins_by_key else None,
+        read_facts=read_facts if reading.joins_by_key else None,
+    )
 
 
 def _joins_by_key(columns: ColumnMap) -> bool:

@@ -262,6 +262,11 @@ def _is_object(document: object) -> bool:
     return isinstance(document, dict)
 
 
+def _is_prompt(document: object) -> bool:
+    turns = document.get("messages", []) if isinstance(document, dict) else None
+    return isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns)
+
+
 _PLAIN: Mapping[type, ValueRule] = {
     Boolean: ValueRule(bool, "true or false"),
     Float: ValueRule(float, "finite number", math.isfinite),
@@ -307,6 +312,7 @@ _RULES: Mapping[tuple[str, str], ValueRule] = {
     ("labels", "role"): _one_of(RaterRole),
     ("labels", "undecided"): ValueRule(None, "list of names of facts", _are_names),
     ("labels", "selection"): ValueRule(None, "object with a list 'judges'", is_selection_document),
+    ("protocols", "content"): ValueRule(None, "object whose 'messages' are objects", _is_prompt),
     ("trials", "readings"): ValueRule(None, "table of readings by place", _are_readings),
     ("trials", "split"): _one_of(Split),
     ("verdicts", "scores"): ValueRule(None, "object of finite numbers by name", are_scores),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -72,14 +73,78 @@ def test_any_error_of_a_page_is_one_line(app, monkeypatch, error, said):
     assert "\n" not in line
 
 
-def test_a_forged_row_is_named_and_gnomon_not_blamed(app, url):
-    forge(url, "UPDATE protocols SET content = ? WHERE name = 'stern'", {"messages": [7]})
-    app.run()
+FORGED = {
+    "study": ("UPDATE study SET value = ? WHERE key = 'design'", {"concepts": 7}, "'design.concepts'"),
+    "scaling": ("UPDATE fits SET result = ?", {"estimands": [[7]]}, "its stored result cannot be read"),
+    "battery": ("UPDATE trials SET readings = ?, measure = 'notice'", {"answer": 7}, "table trials, row "),
+    "refusal": ("UPDATE fits SET priors = ?", {"x": [7]}, "its stored result cannot be read"),
+    "judges": ("UPDATE labels SET selection = ?", ["x"], "table labels, row "),
+    "label": ("UPDATE protocols SET content = ?", {"messages": [7]}, "table protocols, row p-"),
+    "transcripts": ("UPDATE study SET value = ? WHERE key = 'concepts'", 7, "'concepts'"),
+    "diagnostics": ("UPDATE fits SET diagnostics = ?", {"reasons": 7}, "its stored result cannot be read"),
+}
+"""By page: what is forged of what it reads, and what the page says then."""
+
+
+@pytest.mark.parametrize("page", FORGED)
+def test_a_document_of_another_shape_is_one_line_on_every_page(url, page):
+    statement, document, said = FORGED[page]
+    if "fits" in statement:
+        with closing(Store.open(url)) as store:
+            [store.add_fit(fit) for fit in demo.demo_fits()]
+    forge(url, statement, document)
+
+    def draw(url: str, page: str) -> None:
+        from importlib import import_module
+
+        import streamlit as st
+
+        from gnomon.dashboard import study_picker
+        from gnomon.dashboard.components.page_errors import errors_in_one_line
+
+        st.session_state["place"] = study_picker.StudyRef("demo", url)
+        st.session_state["rater"], st.session_state["labels"] = "ann", True
+        with errors_in_one_line():
+            import_module(f"gnomon.dashboard.views.{page}").show_page()
+
+    app = AppTest.from_function(draw, args=(url, page), default_timeout=60).run()
     assert not app.exception
-    forge(url, "UPDATE events SET detail = ?", [])
-    forge(url, "INSERT INTO events (kind, detail, created_at) VALUES ('import', ?, '2026-01-01')", {"new": 7})
+    assert [each.value for each in app.error][-1:] == ["This page cannot be shown."]
+    (line,) = (each.value for each in app.text if said in each.value)
+    assert "\n" not in line
+
+
+def test_a_fault_that_a_row_explains_does_not_blame_gnomon(app, url, monkeypatch):
+    forge(url, "INSERT INTO events (kind, detail, created_at) VALUES ('judge_run', ?, '2026-01-01')", {})
+
+    def show_page() -> None:
+        raise KeyError("judge")
+
+    monkeypatch.setattr(study, "show_page", show_page)
     app.run()
+    (line,) = (each.value for each in app.text if each.value != "demo")
+    assert re.search(r"table events, row \d+: 'detail' of event 'judge_run' has no text 'judge'", line)
+
+
+def test_what_a_button_could_not_do_is_told_on_the_page():
+    def draw() -> None:
+        import streamlit as st
+
+        from gnomon.dashboard.components.page_errors import errors_in_one_line, tell_on_page
+        from gnomon.data.errors import StoreError
+
+        def fail() -> None:
+            raise StoreError("database: the disk is full: make room")
+
+        with errors_in_one_line():
+            st.button("Save", on_click=tell_on_page(fail))
+
+    app = AppTest.from_function(draw, default_timeout=60).run()
+    app.button[0].click().run()
     assert not app.exception
+    assert [each.value for each in app.error] == ["This could not be done."]
+    assert app.text[0].value == "database: the disk is full: make room"
+    assert not app.run().error
 
 
 def test_one_log_is_written_for_one_fault_however_often_a_page_meets_it():

@@ -177,7 +177,7 @@ def test_a_table_of_too_many_columns_is_refused(tmp_path):
 def test_a_parquet_file_of_few_bytes_and_very_many_rows_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GNOMON_MAX_ROWS", "1000")
     parquet.write_table(pa.table({"a": pa.array([1] * 20_000)}), tmp_path / "rows.parquet", compression="zstd")
-    with pytest.raises(InputError, match=r"has more than 1,000 rows beyond one for each 64 bytes: .* GNOMON_MAX_ROWS"):
+    with pytest.raises(InputError, match=r"has more than 1,000 rows \(or one for each 90 bytes\): .* GNOMON_MAX_ROWS"):
         parse_parquet(tmp_path / "rows.parquet")
 
 
@@ -252,7 +252,7 @@ ROWS_OF_FEW_BYTES = {
 
 @pytest.fixture
 def few_rows(monkeypatch):
-    """Files may have a thousand rows, and one for each 64 bytes; imports bring as many facts."""
+    """Files may have a thousand rows, or one for each 90 bytes; imports bring as many facts."""
     monkeypatch.setenv("GNOMON_MAX_ROWS", "1000")
     monkeypatch.setenv("GNOMON_MAX_FACTS", "1000")
 
@@ -266,7 +266,7 @@ def test_a_small_file_of_very_many_rows_is_refused_in_its_first_reading(tmp_path
     report = ImportReport()
     with pytest.raises(InputError, match=rf"rows\.{ending}: has more than 1,000 rows .* set GNOMON_MAX_ROWS"):
         list(table_rows(path, report, FileLayout()))
-    assert report.rows <= 1_000 + path.stat().st_size // 64
+    assert report.rows <= 1_000 + 1
     for options in (ImportOptions(), ImportOptions(map=columns)):
         with pytest.raises(InputError, match="GNOMON_MAX_ROWS"):
             parse_files("table", [path], options)
@@ -315,5 +315,5 @@ def test_very_many_blank_rows_are_refused(tmp_path, monkeypatch, ending, blank):
 
 def test_a_table_of_trials_has_as_many_rows_as_its_bytes_allow(tmp_path, few_rows):
     path = tmp_path / "rows.csv"
-    path.write_text("a\n" + ("x" * 64 + "\n") * 3_000, encoding="utf-8")
+    path.write_text("a\n" + ("x" * 90 + "\n") * 3_000, encoding="utf-8")
     assert sum(1 for _ in table_rows(path, ImportReport(), FileLayout())) == 3_000
