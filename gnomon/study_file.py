@@ -179,7 +179,7 @@ class VectorSpec(StudyTable):
     file: str | None = None
     rows: dict[str, int] | None = None
     tensor: str = "W_dec"
-    match: Literal["norm", "kl", "entropy"] = "norm"
+    match: Literal["norm", "kl", "entropy", "kl_each", "entropy_each"] = "norm"
 
     @model_validator(mode="after")
     def _file_and_method(self) -> VectorSpec:

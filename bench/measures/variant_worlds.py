@@ -222,7 +222,7 @@ def true_contrast(world: VariantWorld, acts: ConceptActs, estimand: str, rng: np
 
 def _share_gain(world: VariantWorld, acts: ConceptActs, task: str, rng: np.random.Generator) -> float:
     """Injection less control of the mean probability, variant less base."""
-    size = max(40, POPULATION // len(acts.noise))
+    size = max(40, (POPULATION if len(acts.noise) == POPULATION else POPULATION // 4) // len(acts.noise))
     items = item_acts(size * len(acts.noise), rng)
     by_concept = items.reshape(len(acts.noise), size, 4)
     sums = [

@@ -44,13 +44,11 @@ from gnomon.generation.vectors.concept_vectors import (
     check_layers,
     pairwise_cosines,
 )
-from gnomon.generation.vectors.effect_matching import MatchedScale, match_scales
+from gnomon.generation.vectors.effect_matching import MatchedScale, TrialDirection, TrialMatcher, match_scales
 from gnomon.generation.vectors.vector_methods import recipe_hash
-from gnomon.generation.vectors.vector_spec import NORM
+from gnomon.generation.vectors.vector_spec import EACH, NORM
 
 PROBED_TOKENS = 8
-UNSCALED: Mapping[tuple[str, float], MatchedScale] = {}
-"""Nothing is scaled to an effect."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +173,8 @@ class TrialFactory:
             )
         self.vectors: Mapping[tuple[str, int], ConceptVector] = vectors
         self.engine.prepare(self.vectors)
+        self._matcher: TrialMatcher | None = None
+        self._own_scales: dict[str, MatchedScale] = {}
         doses = {layer: design.strengths_at(layer) for layer in design.layers}
         self.scales = match_scales(
             subject, design.vectors.match, design.arms, design.concepts, doses, self.vectors, design.closed_list
@@ -184,9 +184,11 @@ class TrialFactory:
         """Yield the trials, each as soon as it is finished."""
         for hash_, span in dict.fromkeys((trial.condition.protocol, trial.condition.span) for trial in planned):
             check_spans(*self._said[hash_], span)
+        self.match_trials(planned)
         for index, answer in self.engine.generate_stream(_LazyRequests(self, planned)):
             protocol, prompt = self._said[planned[index].condition.protocol]
-            yield make_trial(planned[index], answer, self.subject, self.vectors, protocol, prompt, self.scales)
+            scale = self.trial_scale(planned[index])
+            yield make_trial(planned[index], answer, self.subject, self.vectors, protocol, prompt, scale)
 
     def prompt_hashes(self) -> dict[str, str]:
         """Hash of the token ids of each protocol's prompt, by hash of the protocol."""
@@ -236,12 +238,45 @@ class TrialFactory:
         factors = {f"{strength:g}": scale.factor for strength, scale in mine.items()}
         return {"factors": factors, "effects": {f"{strength:g}": scale.effect for strength, scale in mine.items()}}
 
+    def match_trials(self, planned: Sequence[PlannedTrial]) -> None:
+        """Find the multiples of trials' own directions where the design asks for them (`EACH`).
+
+        Raises
+        ------
+        InputError
+            A direction does not reach the effect with any multiple.
+        """
+        match = self.design.vectors.match
+        if match not in EACH:
+            return
+        wanted = []
+        for trial in planned:
+            condition = trial.condition
+            if not has_own_scale(condition.arm) or not condition.strength or trial.id in self._own_scales:
+                continue
+            place = (condition.concept or "", condition.layer or 0)
+            direction = steering_direction(
+                condition.arm, place, condition.vector, trial.trial_seed, self.vectors, match
+            )
+            wanted.append(TrialDirection(trial.id, condition.arm, place, condition.strength, direction))
+        if wanted:
+            self._matcher = self._matcher or TrialMatcher(self.subject, match, self.vectors)
+            self._own_scales |= self._matcher.trial_scales(wanted)
+
+    def trial_scale(self, trial: PlannedTrial) -> MatchedScale | None:
+        """The multiple of what a trial adds: that of its own direction, or of all of its condition; None for none."""
+        self.match_trials([trial])
+        condition = trial.condition
+        own = self._own_scales.get(trial.id)
+        return own or self.scales.get((condition.vector or "", condition.strength))
+
     def make_request(self, trial: PlannedTrial) -> TrialRequest:
         """The engine's request for a trial."""
         protocol, prompt = self._said[trial.condition.protocol]
+        match = self.design.vectors.match
         return TrialRequest(
             prompt=prompt.ids,
-            additions=steering_for(trial, protocol, prompt, self.vectors, self.scales, self.design.vectors.match),
+            additions=steering_for(trial, protocol, prompt, self.vectors, self.trial_scale(trial), match),
             seed=trial.trial_seed,
             temperature=protocol.temperature,
             max_tokens=protocol.max_tokens,
@@ -261,6 +296,11 @@ class _LazyRequests(Sequence[TrialRequest]):
 
     def __getitem__(self, index: Any) -> Any:
         return self._maker.make_request(self._planned[index])
+
+
+def has_own_scale(arm: Arm) -> bool:
+    """Whether each trial of an arm has a direction of its own, which may be scaled to an effect."""
+    return ARMS[arm].is_steered and ARMS[arm].is_matched and addition_of(arm).is_drawn
 
 
 def reading_requests(prompt: TokenizedPrompt) -> tuple[ReadingRequest, ...]:
@@ -299,7 +339,7 @@ def steering_for(
     protocol: Protocol,
     prompt: TokenizedPrompt,
     vectors: Mapping[tuple[str, int], ConceptVector],
-    scales: Mapping[tuple[str, float], MatchedScale] = UNSCALED,
+    scale: MatchedScale | None = None,
     match: str = NORM,
 ) -> tuple[VectorAddition, ...]:
     """What a trial's arm adds, with its layer and positions; empty if it adds nothing.
@@ -314,8 +354,8 @@ def steering_for(
         Prompt of its protocol.
     vectors : mapping of (str, int) to ConceptVector
         Concept vectors, by concept and layer.
-    scales : mapping of (str, float) to MatchedScale
-        Multiples of directions that are scaled to an effect, by the hash of what is added and the strength.
+    scale : MatchedScale, optional
+        Multiple of a direction that is scaled to an effect.
     match : str
         What the design makes equal.
     """
@@ -326,7 +366,7 @@ def steering_for(
     place = condition.concept, layer
     direction = steering_direction(condition.arm, place, condition.vector, trial.trial_seed, vectors, match)
     delta = condition.strength * direction
-    if (scale := scales.get((condition.vector or "", condition.strength))) is not None:
+    if scale is not None:
         delta = scale.factor * delta
     own = [VectorAddition(layer, delta, *part) for part in prompt.span_ranges(condition.span)]
     further = [
@@ -344,7 +384,7 @@ def make_trial(
     vectors: Mapping[tuple[str, int], ConceptVector],
     protocol: Protocol,
     prompt: TokenizedPrompt,
-    scales: Mapping[tuple[str, float], MatchedScale] = UNSCALED,
+    scale: MatchedScale | None = None,
 ) -> Trial:
     """The trial with its response, for the store.
 
@@ -362,8 +402,8 @@ def make_trial(
         What was put to it; names the measure and how thinking is marked.
     prompt : TokenizedPrompt
         Its prompt.
-    scales : mapping of (str, float) to MatchedScale
-        Multiples of directions that are scaled to an effect, by the hash of what is added and the strength.
+    scale : MatchedScale, optional
+        Multiple of a direction that is scaled to an effect.
     """
     condition = planned.condition
     depth = magnitude = None
@@ -371,7 +411,7 @@ def make_trial(
         depth = (condition.layer + 1) / subject.layers
         norm = vectors[condition.concept, condition.layer].norm
         magnitude = condition.strength * norm * addition_of(condition.arm).relative_norm
-        if (scale := scales.get((condition.vector or "", condition.strength))) is not None:
+        if scale is not None:
             magnitude *= scale.factor
     thinking, text = None, answer.text
     if protocol.thinking is not None:

@@ -33,6 +33,8 @@ class SteeringAddition:
         concept's vector itself is added. Must differ between additions, and change when `direction` does.
     relative_norm : float
         Norm of what is added at strength 1, over that of the concept's vector.
+    is_drawn : bool
+        Whether `direction` depends on the trial's seed, so that each trial has a direction of its own.
     of_another : bool
         Whether `direction` takes the vector of another of the study's concepts at the same layer, brought to the norm
         of the concept's own, and `recipe` its hash. The hash of what a trial adds tells which one it is.
@@ -42,6 +44,7 @@ class SteeringAddition:
     recipe: Callable[[str], Mapping[str, object]] | None = None
     relative_norm: float = 1.0
     of_another: bool = False
+    is_drawn: bool = False
 
     def added_recipe(self, vector: str, other: str | None = None, match: str | None = None) -> dict[str, object] | None:
         """Recipe of what is added; None where that is the concept's vector itself.
@@ -268,6 +271,7 @@ register_addition(
     SteeringAddition(
         lambda vector, seed: random_direction(seed, len(vector.tensor), vector.norm),
         lambda hash_: {"method": "random direction", "norm_of": hash_},
+        is_drawn=True,
     ),
 )
 register_addition(
@@ -282,6 +286,7 @@ register_addition(
     SteeringAddition(
         lambda vector, seed: permuted_coordinates(vector.tensor, seed),
         lambda hash_: {"method": "coordinates permuted", "of": hash_},
+        is_drawn=True,
     ),
 )
 register_addition(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MEAN, CONTRAST, PCA, FILE = "mean", "contrast", "pca", "file"
 RAW, UNIT, MATCHED = "raw", "unit", "matched"
 NORM, KL, ENTROPY = "norm", "kl", "entropy"
+EACH = {"kl_each": KL, "entropy_each": ENTROPY}
+"""Matches of each trial's own direction, and the effect that is equal."""
+MATCHES = (NORM, KL, ENTROPY, *EACH)
 METHODS = {
     MEAN: "mean subtraction at the last prompt token",
     CONTRAST: "contrastive pairs at the last prompt token",
@@ -28,8 +31,9 @@ class VectorMethod:
     """How a study's vectors are made: `method` mean, contrast, pca or file; `scale` raw, unit or matched.
 
     `match` says what is equal between a concept's vector and the directions of control arms: `norm`, or the effect on
-    the next token, `kl` or `entropy`. `left_out` are words, and their plurals, that the baseline does without; `source`
-    are the directions of a file; `lender` is the revision of the model whose vectors they are, if that is another.
+    the next token, `kl` or `entropy`, of drawn directions on average, or with `_each` of each trial's own. `left_out`
+    are words, and their plurals, that the baseline does without; `source` are the directions of a file; `lender` is the
+    revision of the model whose vectors they are, if that is another.
     """
 
     method: str = MEAN
@@ -53,8 +57,8 @@ class VectorMethod:
 
     def __post_init__(self) -> None:
         """Raise `InputError` for an unknown method, scale or match, or a file that is missing where it is chosen."""
-        if self.match not in (NORM, KL, ENTROPY):
-            raise InputError(f"vectors: match '{self.match}' is not known: choose from {NORM}, {KL}, {ENTROPY}")
+        if self.match not in MATCHES:
+            raise InputError(f"vectors: match '{self.match}' is not known: choose from {', '.join(MATCHES)}")
         if (self.method == FILE) != (self.source is not None):
             raise InputError("vectors: method 'file' and a file go together: name both, or neither")
         for name, value, known in (("method", self.method, METHODS), ("scale", self.scale, SCALES)):

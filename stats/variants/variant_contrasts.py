@@ -60,6 +60,8 @@ from gnomon.stats.variants.variant_results import VariantComparison, VariantTask
 VARIANT_RATE, VARIANT_DIFFERENCE, VARIANT_CORRECTED = "variant_rate", "variant_difference", "variant_yes_corrected"
 PAIR_KEYS = ("task", "arm", "concept", "layer", "strength", "item")
 """What two trials of different models have in common that are compared."""
+COUNTERPART = "counterpart"
+"""Column of the number that such trials have in common."""
 
 
 def compare_variants(frame: pd.DataFrame, declared: Sequence[SubjectVariant]) -> list[VariantComparison]:
@@ -106,7 +108,7 @@ def compare_variant(trials: pd.DataFrame, declared: SubjectVariant) -> VariantCo
 
 
 def paired_trials(trials: pd.DataFrame, variant: str, base: str) -> pd.DataFrame:
-    """The trials of two models that each has a counterpart of in the other.
+    """The trials of two models that each has a counterpart of in the other, with the number of the pair.
 
     Parameters
     ----------
@@ -114,10 +116,11 @@ def paired_trials(trials: pd.DataFrame, variant: str, base: str) -> pd.DataFrame
         Rows of `measured_trials_frame.checked_frame`.
     variant, base : str
     """
-    keys = _pair_keys(trials)
-    mine, others = (trials["subject"] == variant).to_numpy(), (trials["subject"] == base).to_numpy()
-    kept = (mine & keys.isin(keys[others])) | (others & keys.isin(keys[mine]))
-    return trials[kept].reset_index(drop=True)
+    both = trials[trials["subject"].isin([variant, base])]
+    pairs = both.groupby(list(PAIR_KEYS), dropna=False, sort=False).ngroup().to_numpy()
+    is_variant = (both["subject"] == variant).to_numpy()
+    shared = np.intersect1d(pairs[is_variant], pairs[~is_variant])
+    return both.assign(**{COUNTERPART: pairs})[np.isin(pairs, shared)].reset_index(drop=True)
 
 
 def variant_rate(
@@ -232,15 +235,9 @@ def _less_base(paired: pd.DataFrame, declared: SubjectVariant, plan: ContrastPla
 def _seen_in_both(trials: Sequence[pd.DataFrame], values: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The values, NaN where the counterpart in the other model shows none: terms of the variant, then of the base."""
     half = len(trials) // 2
-    keys = [_pair_keys(rows) for rows in trials]
-    seen = [key[np.isfinite(found)] for key, found in zip(keys, values, strict=True)]
+    pairs = [rows[COUNTERPART].to_numpy() for rows in trials]
+    seen = [mine[np.isfinite(found)] for mine, found in zip(pairs, values, strict=True)]
     return [
-        np.where(keys[place].isin(seen[(place + half) % len(trials)]), found, np.nan)
+        np.where(np.isin(pairs[place], seen[(place + half) % len(trials)]), found, np.nan)
         for place, found in enumerate(values)
     ]
-
-
-def _pair_keys(trials: pd.DataFrame) -> pd.MultiIndex:
-    """By trial, what it has in common with its counterpart; "" where an axis does not apply."""
-    keys = trials[list(PAIR_KEYS)].astype(object)
-    return pd.MultiIndex.from_frame(keys.where(keys.notna(), ""))

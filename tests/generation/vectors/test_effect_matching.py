@@ -26,6 +26,7 @@ from gnomon.generation.vectors.effect_matching import (
     NextTokenEffect,
     match_scales,
     matching_factor,
+    matching_factors,
 )
 from gnomon.generation.vectors.vector_spec import VectorMethod
 
@@ -123,6 +124,65 @@ def test_multiples_are_found_once_and_other_matches_are_other_vectors(
     assert vector_hash(Arm.RANDOM, hash_) == vector_hash(Arm.RANDOM, hash_, match="norm")
     assert vector_hash(Arm.RANDOM, hash_, match="kl") != vector_hash(Arm.RANDOM, hash_, match="entropy")
     assert vector_hash(Arm.NEGATED, hash_, match="kl") == vector_hash(Arm.NEGATED, hash_)
+
+
+def test_multiples_of_many_directions_are_those_of_each_alone() -> None:
+    powers, sought = [1.0, 2.0, 2.0, 1.5, 2.0], [0.1, 1.0, 53.0, 0.001, 400.0]
+
+    def effects(numbers: list[int], multiples: torch.Tensor) -> torch.Tensor:
+        return torch.stack([by ** powers[number] for number, by in zip(numbers, multiples, strict=True)])
+
+    found = matching_factors(effects, sought)
+    for power, target, factor in zip(powers, sought, found, strict=True):
+        alone = matching_factor(lambda by, power=power: by**power, target)  # type: ignore[misc]
+        assert factor == (None if alone is None else pytest.approx(alone, rel=0.012))
+    assert found[-2:] == [None, None]  # reached below a sixteenth; not reached at sixteen
+    falling = matching_factors(lambda _n, by: by * (4 - by), [3.0])
+    assert falling == [pytest.approx(1.0, rel=0.01)]
+
+
+def test_effects_of_rows_are_those_of_whole_prompts(small_subject: LoadedSubject) -> None:
+    vector = concept_vectors(small_subject, ["ocean"], [1])["ocean", 1].tensor
+    for match in ("kl", "entropy"):
+        meter = NextTokenEffect(small_subject, match)
+        rows = meter.row_effects(1, [vector, -2 * vector])
+        assert rows.tolist() == pytest.approx([meter.mean_effect(1, [by * vector]) for by in (1, -2)], abs=1e-5)
+
+
+def test_each_trials_own_direction_has_the_effect_of_the_concepts_vector(
+    store: Store, small_subject: LoadedSubject, small_design: SweepDesign
+) -> None:
+    arms = (Arm.RANDOM, Arm("shuffled"), Arm("swapped"))
+    design = replace(
+        small_design,
+        arms=arms,
+        replicates=dict.fromkeys(arms, 2),
+        vectors=VectorMethod(match="kl_each"),
+        strengths=(1.0,),
+        concepts=("ocean", "fear"),
+    )
+    report = run_sweep(store, LocalWorker(small_subject, 4), design, record=Subject("ignored", 1e6, "toy", "instruct"))
+    assert report.failed == 0
+    meter, vectors = NextTokenEffect(small_subject, "kl"), concept_vectors(small_subject, design.concepts, [1])
+    protocols = [load_protocol(design.protocols[0])]
+    factory = TrialFactory(small_subject, design, protocols)
+    trials = {trial.id: trial for trial in store.load_trials()}
+    factory.match_trials(plan_trials(design, small_subject, protocols))
+    magnitudes = set()
+    for planned in plan_trials(design, small_subject, protocols):
+        condition, trial = planned.condition, trials[planned.id]
+        if condition.arm not in ("random", "shuffled"):
+            continue
+        target = meter.mean_effect(1, [condition.strength * vectors[condition.concept or "", 1].tensor])
+        (added,) = factory.make_request(planned).additions
+        assert meter.mean_effect(1, [added.delta]) == pytest.approx(target, rel=0.03)
+        assert trial.magnitude == pytest.approx(float(added.delta.norm()), rel=1e-3)
+        magnitudes.add(round(trial.magnitude or 0, 6))
+    assert len(magnitudes) > 2  # trials have multiples of their own
+    mean = SweepDesign(("ocean",), (1,), (1.0,), arms=(Arm.RANDOM,), vectors=VectorMethod(match="kl"))
+    each = replace(mean, vectors=VectorMethod(match="kl_each"))
+    hashes = [plan_trials(one, small_subject, protocols)[0].condition.vector for one in (mean, each)]
+    assert hashes[0] != hashes[1]
 
 
 @pytest.mark.parametrize(
