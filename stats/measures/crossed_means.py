@@ -44,6 +44,7 @@ TARGETS: tuple[Target, ...] = (THESE, LIKE)
 MIN_ITEMS = 4
 """Fewest items of a task whose variance can be estimated; with fewer the interval is about these items."""
 _WHOLE = 1 - 1e-9
+_COLUMNS = ("concept", "item", "layer", "strength", "n")
 
 
 @dataclass(frozen=True)
@@ -179,22 +180,10 @@ def trial_group(task: str, trials: pd.DataFrame, values: np.ndarray) -> TrialGro
     values : ndarray, shape (rows,)
         What was observed; rows with NaN are left out.
     """
-    rows = trials.assign(value=values)
-    rows = rows[np.isfinite(rows["value"])]
-    spread = (rows["value"] * (1 - rows["value"])).clip(lower=0)
-    rows = rows.assign(within=np.where(rows["n"] > 1, spread / (rows["n"] - 1).clip(lower=1), 0.0))
-    if rows["pair"].notna().any():
-        rows = _paired_rows(rows)
-    cells = rows.groupby(["layer", "strength"], dropna=False, sort=False).ngroup().to_numpy()
-    return TrialGroup(
-        task,
-        rows["value"].to_numpy(float),
-        rows["concept"].to_numpy(object),
-        rows["item"].to_numpy(object),
-        rows["n"].to_numpy(float),
-        rows["within"].to_numpy(float),
-        cells,
-    )
+    seen = np.isfinite(values)
+    if trials["pair"].notna().any():
+        return _group_of_rows(task, _paired_rows(trials.assign(value=values)[seen]))
+    return _group_of_rows(task, {name: trials[name].to_numpy()[seen] for name in _COLUMNS} | {"value": values[seen]})
 
 
 def crossed_means(groups: Sequence[TrialGroup]) -> CrossedMeans:
@@ -362,6 +351,20 @@ def _item_blocks(
     return these, like, freedom
 
 
+def _group_of_rows(task: str, rows: pd.DataFrame | Mapping[str, np.ndarray]) -> TrialGroup:
+    value, size = (np.asarray(rows[name], dtype=float) for name in ("value", "n"))
+    concepts, items = (np.asarray(rows[name], dtype=object) for name in ("concept", "item"))
+    places = np.column_stack([np.asarray(rows[name], dtype=float) for name in ("layer", "strength")])
+    cells = np.unique(np.where(np.isnan(places), -np.inf, places), axis=0, return_inverse=True)[1].reshape(-1)
+    within = np.asarray(rows["within"], dtype=float) if "within" in rows else _counted_variance(value, size)
+    return TrialGroup(task, value, concepts, items, size, within, cells)
+
+
+def _counted_variance(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Sampling variance of values that are means of several answers; 0 for one trial."""
+    return np.where(sizes > 1, np.clip(values * (1 - values), 0, None) / np.maximum(sizes - 1, 1), 0.0)
+
+
 def _paired_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """One row for each pair, with its mean and its item, or as an item of its own; rows without a pair stay."""
     keys = ["pair", "concept", "layer", "strength"]
@@ -370,6 +373,7 @@ def _paired_rows(rows: pd.DataFrame) -> pd.DataFrame:
         value=("value", "mean"), n=("n", "sum"), item=("item", "first"), items=("item", "nunique")
     )
     means = means.reset_index().assign(within=0.0)
+    alone = alone.assign(within=_counted_variance(alone["value"].to_numpy(float), alone["n"].to_numpy(float)))
     means["item"] = means["item"].where(means["items"] == 1, means["pair"])
     joined = pd.concat([means, alone], ignore_index=True)
     for name in ("item", "concept"):

@@ -121,10 +121,12 @@ def select_trials(
     cell : (layer, strength), optional
         Only this cell.
     """
-    mine = (frame["subject"] == subject) & (frame["task"] == task) & (frame["arm"] == arm)
+    mine = np.ones(len(frame), dtype=bool)
+    for name, wanted in (("subject", subject), ("task", task), ("arm", arm)):
+        mine &= frame[name].to_numpy(object) == wanted
     if cell is not None:
         for axis, value in zip(CELL, cell, strict=True):
-            mine &= np.isclose(frame[axis], value)
+            mine &= np.isclose(frame[axis].to_numpy(float), value)
     return frame[mine]
 
 
