@@ -20,6 +20,7 @@ MEASUREMENTS = {
     "measures": "measures.measure_worlds",
     "exactness": "measures.reading_exactness",
     "tasks": "measures.task_worlds",
+    "doses": "measures.dose_worlds",
     "sweeps": "validity.sweep_clustering",
     "slopes": "validity.slopes",
     "sensitivity": "validity.sensitivity",

@@ -8,13 +8,15 @@ import pandas as pd
 
 from gnomon.stats.estimand_registry import INJECTION
 from gnomon.stats.measures.arm_rates import arm_rate, chance_level, control_difference
-from gnomon.stats.measures.cell_pooling import pool_cells
+from gnomon.stats.measures.doses.cell_pooling import CellEstimates, pool_cells
+from gnomon.stats.measures.doses.dose_curves import DoseMeans, cell_estimates, dose_curves, dose_means, dose_measures
 from gnomon.stats.measures.graded_detection import area_under_curve, detection_indices
 from gnomon.stats.measures.identification_bits import identification_bits
 from gnomon.stats.measures.measure_results import (
     BatterySummary,
     BitsEstimate,
     MeasuredEstimate,
+    PooledCell,
     TaskSummary,
     YesCorrection,
     YesDiagnosis,
@@ -50,7 +52,7 @@ def summarise_battery(frame: pd.DataFrame) -> BatterySummary:
     trials = checked_frame(frame)
     subjects = sorted(trials["subject"].unique())
     corrections = [each for subject in subjects for each in _corrections_of(trials, subject)]
-    by_cell = [each.corrected for each in corrections if each.corrected.by and each.corrected.scale == LOGIT]
+    followed = [each for subject in subjects for each in _dose_means_of(trials, subject)]
     return BatterySummary(
         subjects=subjects,
         tasks=[
@@ -62,7 +64,8 @@ def summarise_battery(frame: pd.DataFrame) -> BatterySummary:
         diagnoses=[each for subject in subjects for each in _diagnoses_of(trials, subject)],
         signal_detection=[each for subject in subjects for each in _signal_of(trials, subject)],
         identification=[each for subject in subjects for each in _bits_of(trials, subject)],
-        pooled=pool_cells(by_cell),
+        pooled=_pooled_cells(followed),
+        curves=[curve for each in followed for curve in dose_curves(each)],
     )
 
 
@@ -89,6 +92,21 @@ def summarise_task(trials: pd.DataFrame, subject: str, task: str) -> TaskSummary
         difference=control_difference(trials, subject, task),
         cells=_present(cells),
     )
+
+
+def _dose_means_of(trials: pd.DataFrame, subject: str) -> list[DoseMeans]:
+    found = (dose_means(trials, subject, measure) for measure in dose_measures(trials, subject))
+    return [each for each in found if each is not None]
+
+
+def _pooled_cells(followed: list[DoseMeans]) -> list[PooledCell]:
+    """Cells pooled within each measure over all subjects."""
+    families: dict[tuple[str, str, str], list[CellEstimates]] = {}
+    for each in followed:
+        if (cells := cell_estimates(each)) is not None:
+            measure = each.measure
+            families.setdefault((measure.task, measure.estimand, measure.scale), []).append(cells)
+    return [cell for family in families.values() for cell in pool_cells(family)]
 
 
 def _corrections_of(trials: pd.DataFrame, subject: str) -> list[YesCorrection]:

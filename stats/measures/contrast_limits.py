@@ -121,7 +121,8 @@ def rate_contrast(
         ends = quantile * _transformed_error(transform, rates, means.sizes)
         down, up = np.where(low < _EDGE, ends, down), np.where(high > 1 - _EDGE, ends, up)
     with np.errstate(divide="ignore", invalid="ignore"):
-        correlation = np.nan_to_num(covariance / np.outer(spread, spread))
+        correlation = np.where(np.outer(spread, spread) > _EDGE, covariance / np.outer(spread, spread), 0.0)
+    correlation = np.clip(correlation, -1.0, 1.0)
     np.fill_diagonal(correlation, 1.0)
     value = float(weights @ centre)
     below, above = (_mover_distance(weights, down, up, correlation, side) for side in (-1, 1))

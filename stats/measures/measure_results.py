@@ -92,10 +92,42 @@ class BitsEstimate(ResultPart):
     """Probability of so much information or more where the choice does not depend on the concept."""
 
 
+class DosePoint(ResultPart):
+    """One point of a curve."""
+
+    at: float
+    """Strength, or layer."""
+    estimate: MeasuredEstimate
+    simultaneous: Estimate | None
+    """Limits that hold for all points of the curve together with probability .95; for concepts like these where several
+    were injected."""
+
+
+class DoseCurve(ResultPart):
+    """A measure by strength, or by layer: the mean over the values of the other axis that all points have."""
+
+    subject: str
+    task: str
+    estimand: str
+    """yes_corrected, difference (injection less control), or rate (where a task has no control)."""
+    scale: Literal["logit", "probability", "rate"]
+    axis: Literal["strength", "layer"]
+    averaged: list[float]
+    """Layers, or strengths, that each point is the mean of."""
+    reference: float = 0.0
+    """Value of nothing: chance of a rate, else 0."""
+    points: list[DosePoint]
+    rise: MeasuredEstimate | None = None
+    """Value at the highest strength less that at the lowest; of a curve over strengths."""
+
+
 class PooledCell(ResultPart):
     """An estimate of one cell after partial pooling over layers, strengths and subjects."""
 
     subject: str
+    task: str = "notice"
+    estimand: str = "yes_corrected"
+    scale: Literal["logit", "probability", "rate"] = "logit"
     by: dict[str, float]
     estimate: Estimate
     raw: float
@@ -126,3 +158,4 @@ class BatterySummary(ResultDocument):
     signal_detection: list[MeasuredEstimate]
     identification: list[BitsEstimate]
     pooled: list[PooledCell] = Field(default_factory=list)
+    curves: list[DoseCurve] = Field(default_factory=list)

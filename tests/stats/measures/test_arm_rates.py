@@ -10,7 +10,7 @@ from bench.measures.measure_worlds import DESIGNS, SCRIPTS, measure_world
 from gnomon.data.results import Estimate
 from gnomon.stats.measures.arm_rates import arm_rate, control_difference
 from gnomon.stats.measures.battery_summary import summarise_battery
-from gnomon.stats.measures.cell_pooling import pool_cells
+from gnomon.stats.measures.doses.cell_pooling import CellEstimates, pool_cells
 from gnomon.stats.measures.measure_results import MeasuredEstimate
 from tests.stats.measures.conftest import MakeTrials, trial_rows
 
@@ -98,7 +98,7 @@ def cell(strength: float, value: float, error: float) -> MeasuredEstimate:
 
 def test_the_largest_of_equal_cells_is_pulled_back() -> None:
     errors = RNG.normal(0, 1, 10)
-    pooled = pool_cells([cell(float(place), 2 + error, 1.0) for place, error in enumerate(errors)])
+    pooled = pool_cells([CellEstimates([cell(float(place), 2 + error, 1.0) for place, error in enumerate(errors)])])
     best = max(pooled, key=lambda each: each.raw)
     assert abs(best.estimate.value - 2) < 0.7 * abs(best.raw - 2)
     assert best.estimate.low < 2 < best.estimate.high
@@ -106,10 +106,12 @@ def test_the_largest_of_equal_cells_is_pulled_back() -> None:
 
 
 def test_cells_that_are_known_well_stay_where_they_are() -> None:
-    pooled = pool_cells([cell(float(place), value, 0.01) for place, value in enumerate((0.0, 1.0, 5.0))])
+    pooled = pool_cells(
+        [CellEstimates([cell(float(place), value, 0.01) for place, value in enumerate((0.0, 1.0, 5.0))])]
+    )
     assert [round(each.estimate.value, 1) for each in pooled] == [0, 1, 5]
     assert pooled[2].probability_best == 1
-    assert pool_cells([cell(1.0, 2.0, 1.0)]) == []
+    assert pool_cells([CellEstimates([cell(1.0, 2.0, 1.0)])]) == []
 
 
 def test_two_subjects_of_one_battery_have_their_own_estimates() -> None:

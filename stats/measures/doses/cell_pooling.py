@@ -4,10 +4,13 @@ Estimand: the estimate of each cell (subject, layer, strength), and P(it is the 
 many noisy estimates is too large on average; pooling moves each towards what its subject, its depth and its dose have
 in common, the more the noisier it is.
 
-Model: y_j = theta_j + e_j, e_j ~ N(0, se_j^2), theta_j = mean + subject + layer + strength + cell, each a normal effect
-with mean 0 and a standard deviation of its own. Assumes that errors of cells are independent; cells that share their
-control trials are correlated, which widens all alike and hardly changes their order. Normal errors: an estimate on few
-degrees of freedom enters with the standard error that gives its 95 % interval.
+Model: y_j = theta_j + c_j + e_j, e_j ~ N(0, (1 - r) se_j^2) independent, theta_j + c_j = mean + subject + layer +
+strength + cell, each a normal effect with mean 0 and a standard deviation of its own. c_j = sqrt(r) se_j z is what
+errors of the cells of a subject have in common (cells share concepts, items and control trials): r is the mean of their
+estimated correlations, as a full matrix cannot be estimated from few concepts, and z ~ N(0, 1) one number a subject. It
+tells nothing of which cell is higher, so cells are pooled with it, and its spread is added to their posterior. Errors
+of different subjects are taken as independent. Normal errors: an estimate on few degrees of freedom enters with the
+standard error that gives its 95 % interval.
 
 Formula: the standard deviations have half-normal priors with the scale of the spread of the estimates; they are drawn
 by importance sampling from their prior, and theta from its exact conditional normal distribution. Source: Rubin (1981),
@@ -17,6 +20,7 @@ Estimation in parallel randomized experiments; Efron (2011), Tweedie's formula a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,15 +33,33 @@ POOLED_METHOD = "partial pooling over cells"
 _NORMAL = 1.959964
 
 
-def pool_cells(cells: Sequence[MeasuredEstimate], seed: int = 0) -> list[PooledCell]:
+@dataclass(frozen=True)
+class CellEstimates:
+    """Cells of one measure of one subject.
+
+    Attributes
+    ----------
+    cells : sequence of MeasuredEstimate
+        One estimand on one scale, by layer and strength.
+    correlation : float
+        Of the errors of two cells, 0 to below 1.
+    """
+
+    cells: Sequence[MeasuredEstimate]
+    correlation: float = 0.0
+
+
+def pool_cells(found: Sequence[CellEstimates], seed: int = 0) -> list[PooledCell]:
     """Cells after partial pooling; none if fewer than `MIN_CELLS` have an interval.
 
     Parameters
     ----------
-    cells : sequence of MeasuredEstimate
-        One estimand on one scale, by layer and strength.
+    found : sequence of CellEstimates
+        Of each subject, one estimand on one scale.
     seed : int, default 0
     """
+    cells = [cell for each in found for cell in each.cells]
+    common = {cell.subject: each.correlation for each in found for cell in each.cells}
     known = [(cell, cell.headline) for cell in cells if cell.headline is not None]
     usable = [(cell, found) for cell, found in known if found is not None and found.high > found.low]
     if len(usable) < MIN_CELLS:
@@ -48,8 +70,12 @@ def pool_cells(cells: Sequence[MeasuredEstimate], seed: int = 0) -> list[PooledC
         np.array([cell.subject for cell, _ in usable]),
         *(np.array([cell.by[axis] for cell, _ in usable]) for axis in ("layer", "strength")),
     ]
-    draws = pooled_draws(values, errors, _shared_effects(axes), np.random.default_rng(seed))
     subjects = axes[0]
+    shared = np.array([common[name] for name in subjects])
+    rng = np.random.default_rng(seed)
+    draws = pooled_draws(values, np.sqrt(1 - shared) * errors, _shared_effects(axes), rng)
+    names, row = np.unique(subjects, return_inverse=True)
+    draws = draws - np.sqrt(shared) * errors * rng.standard_normal((len(draws), len(names)))[:, row]
     best = np.zeros(len(values))
     for subject in np.unique(subjects):
         mine = np.flatnonzero(subjects == subject)
@@ -58,6 +84,9 @@ def pool_cells(cells: Sequence[MeasuredEstimate], seed: int = 0) -> list[PooledC
     return [
         PooledCell(
             subject=cell.subject,
+            task=cell.task,
+            estimand=cell.estimand,
+            scale=cell.scale,
             by=cell.by,
             estimate=Estimate(
                 value=float(draws[:, j].mean()),
