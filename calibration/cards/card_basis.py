@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from pydantic import JsonValue
@@ -145,13 +145,16 @@ def _shown_setting(value: JsonValue) -> JsonValue:
 def _card_labels(labels: pd.DataFrame) -> CardLabels:
     names = [name for name in (*HASHED, *further_names(), *ALSO_HASHED) if name in labels]
     rows = [[_plain_value(value) for value in row] for row in labels[names].itertuples(index=False, name=None)]
-    by_rater = labels.groupby(["rater", "rater_kind"]).size()
+    by_rater = labels.groupby(["rater", "rater_kind"]).size().rename("labels").reset_index()
     policies = sorted({str(each) for each in labels.get("policy", pd.Series(dtype=object)) if each})
     return CardLabels(
         hash=canonical_hash([names, rows]),
         number=len(labels),
         trials=labels["trial"].nunique(),
-        raters=tuple(CardRater(name=str(key[0]), kind=str(key[1]), labels=int(n)) for key, n in by_rater.items()),
+        raters=tuple(
+            CardRater(name=name, kind=kind, labels=int(n))
+            for name, kind, n in by_rater.itertuples(index=False, name=None)
+        ),
         policies=tuple(policies),
         exposure=_counts(labels["exposure"]),
         chosen=_counts(labels["stratum"]),
@@ -169,7 +172,7 @@ def _plain_value(value: Any) -> JsonValue:
         return [str(each) for each in value]
     if value is None or pd.isna(value):
         return None
-    return value.item() if hasattr(value, "item") else value
+    return cast("JsonValue", value.item() if hasattr(value, "item") else value)
 
 
 def _counts(values: pd.Series[str]) -> dict[str, int]:
@@ -178,9 +181,10 @@ def _counts(values: pd.Series[str]) -> dict[str, int]:
 
 def _card_verdicts(store: Store, version: str) -> CardVerdicts:
     column = verdict_table.c
-    numbers = select(func.count().label("n"), func.min(column.created_at), func.max(column.created_at))
-    row = next(store.read_frame(numbers.where(column.judge == version)).itertuples(index=False, name=None))
-    return CardVerdicts(number=int(row[0]), start=row[1], end=row[2])
+    numbers = select(func.count(), func.min(column.created_at), func.max(column.created_at))
+    with store.read_transaction() as connection:
+        number, start, end = connection.execute(numbers.where(column.judge == version)).one()
+    return CardVerdicts(number=number, start=start, end=end)
 
 
 def _card_scope(store: Store, labelled: Sequence[str]) -> CardScope:

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from gnomon.calibration.cards.calibration_card import CalibrationCard, CardArm
 from gnomon.calibration.cards.label_agreement import COEFFICIENTS, agreement_estimate, counts_of_pairs
 from gnomon.calibration.cards.reliable_rates import kind_reasons
-from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
+from gnomon.calibration.numerics.proportions import Count, clopper_pearson, difference_interval
 from gnomon.calibration.results.error_rates import ErrorRates, EvidenceLevel
 from gnomon.calibration.transport.transport_results import TransportAudit, TransportOutcome
 from gnomon.data.arms import ARMS
-from gnomon.data.records import VerdictState
+from gnomon.data.records import IntervalEstimate, VerdictState
 from gnomon.data.results import Estimate
 
 Unit = Literal["share", "difference", "count", "level", "number"]
@@ -118,12 +118,19 @@ def _arm_values(arm: str, entry: CardArm | None) -> Iterator[tuple[str, GateValu
     yield "others", GateValue(rates.fp + rates.tn if rates else 0, "count")
     yield "evidence", GateValue(float(entry.evidence.level.rank) if entry else 0.0, "level", levels=LEVELS)
     base = entry.base_rate if entry else None
-    yield "base_rate", GateValue(base.value if base else None, "share", partial(_stored_interval, base), missing)
+    yield "base_rate", GateValue(base.value if base else None, "share", partial(_base_interval, entry), missing)
     for name in RATES:
         why = missing if entry is None else entry.withheld.get(name)
         yield name, _rate_value(name, rates, why)
         passes = entry.passes if entry else None
         yield f"pass.{name}", _rate_value(name, passes, why or _too_few_of_kind(name, passes))
+
+
+def _base_interval(entry: CardArm | None, confidence: float) -> Estimate | None:
+    """The base rate with its exact interval; with weighted labels with the stored one."""
+    if entry is None or entry.event.is_weighted:
+        return _stored_interval(entry.base_rate if entry else None, confidence)
+    return _exact_share((entry.event.tp + entry.event.fn, entry.labels), confidence)
 
 
 def _too_few_of_kind(name: str, rates: ErrorRates | None) -> str | None:
@@ -140,7 +147,13 @@ def _rate_value(name: str, rates: ErrorRates | None, withheld: str | None) -> Ga
 
 
 def rate_interval(name: str, rates: ErrorRates, confidence: float) -> Estimate | None:
-    """A rate with an interval of another nominal coverage, from the counts that a card keeps.
+    """A rate with the interval that a gate decides by, from the counts that a card keeps.
+
+    Estimand: the rate for trials like the labelled ones. Shares have the exact interval of Clopper and Pearson, so that
+    a rate at the bound passes with a probability of at most half of what the level leaves; Youden's J has the interval
+    that those of both shares give (MOVER, Zou and Donner 2008). The audit's own intervals (Wilson, Newcombe) are
+    shorter, and a gate that decides by them passes too often (bench/RESULTS.md). With weighted labels the counts are
+    effective numbers.
 
     Parameters
     ----------
@@ -154,26 +167,42 @@ def rate_interval(name: str, rates: ErrorRates, confidence: float) -> Estimate |
     Returns
     -------
     Estimate or None
-        None for the accuracy of weighted labels, whose effective number is not kept.
+        None for the accuracy of weighted labels, whose effective number is not kept, and for a rate without trials.
     """
-    stored: Estimate | None = getattr(rates, name)
-    if stored is None or abs(stored.level - confidence) < 1e-9:
-        return stored
-    if name == "accuracy" and rates.is_weighted:
-        return None
     if name == "accuracy":
-        made = wilson_interval(rates.tp + rates.tn, rates.tp + rates.tn + rates.fp + rates.fn, confidence=confidence)
-        return Estimate.from_interval(made)
+        right, labels = rates.tp + rates.tn, rates.tp + rates.tn + rates.fp + rates.fn
+        return None if rates.is_weighted else _exact_share((right, labels), confidence)
     hits, rejected = (
-        (min(each.value, 1.0) * n, n) if each is not None else (0.0, 0.0)
+        (min(each.value, 1.0) * n, n) if each is not None else None
         for each, n in ((rates.sensitivity, rates.effective_positives), (rates.specificity, rates.effective_negatives))
     )
+    if name == "youden" and hits is not None and rejected is not None:
+        return Estimate.from_interval(exact_youden(hits, rejected, confidence))
     if name == "youden":
-        wrong = (max(rejected[1] - rejected[0], 0.0), rejected[1])
-        return Estimate.from_interval(newcombe_difference(*hits, *wrong, confidence=confidence))
-    return Estimate.from_interval(
-        wilson_interval(*(hits if name == "sensitivity" else rejected), confidence=confidence)
-    )
+        return None
+    return _exact_share(hits if name == "sensitivity" else rejected, confidence)
+
+
+def exact_youden(hits: Count, rejected: Count, confidence: float) -> IntervalEstimate:
+    """Youden's J with the interval that the exact intervals of both shares give.
+
+    Parameters
+    ----------
+    hits : (k, n)
+        Positive verdicts among true events.
+    rejected : (k, n)
+        Negative verdicts among true non-events.
+    confidence : float
+        Nominal coverage, 0 to 1.
+    """
+    wrong = (max(rejected[1] - rejected[0], 0.0), rejected[1])
+    return difference_interval(*(clopper_pearson(*count, confidence=confidence) for count in (hits, wrong)))
+
+
+def _exact_share(count: Count | None, confidence: float) -> Estimate | None:
+    if count is None or not count[1]:
+        return None
+    return Estimate.from_interval(clopper_pearson(*count, confidence=confidence))
 
 
 def _stored_interval(stored: Estimate | None, confidence: float) -> Estimate | None:
@@ -214,9 +243,7 @@ def _verdict_values(card: CalibrationCard) -> Iterator[tuple[str, GateValue]]:
 
 
 def _repeat_interval(stored: Estimate | None, trials: int, confidence: float) -> Estimate | None:
-    if stored is None or not trials:
-        return None
-    return Estimate.from_interval(wilson_interval(round(stored.value * trials), trials, confidence=confidence))
+    return None if stored is None else _exact_share((round(stored.value * trials), trials), confidence)
 
 
 TRANSPORT_LEVELS = {"fail": 0.0, "not checked": 1.0, "inconclusive": 2.0, "pass": 3.0}

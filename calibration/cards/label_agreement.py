@@ -142,6 +142,7 @@ def _ratings(table: np.ndarray) -> np.ndarray:
 
 
 def _same_outcome(table: np.ndarray, confidence: float) -> IntervalEstimate:
+    """Wilson's, as in the audit."""
     return wilson_interval(float(np.trace(table)), float(table.sum()), confidence=confidence)
 
 

@@ -230,7 +230,7 @@ def _outcome_words(
     figure = requirement.field if found.value is None else f"{requirement.field} {_format_figure(found)}"
     if shown is not None:
         ends = " to ".join(f"{end:.3f}" for end in (shown.low, shown.high))
-        figure += f" ({100 * shown.level:g} % interval {ends})"
+        figure += f" ({100 * shown.level:g} % interval {ends}, {shown.method})"
     rule = f"{requirement.operator} {_format_figure(replace(found, value=bound))}"
     if requirement.level is not None:
         rule = f"{'lower' if requirement.operator.startswith('>') else 'upper'} end {rule}"

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from scipy.stats import binom
 
 from gnomon.calibration.audit.document import audit_views
 from gnomon.calibration.cards.calibration_card import CalibrationCard, CardParts
 from gnomon.calibration.cards.card_assembly import make_card
-from gnomon.calibration.cards.gate_values import gate_values, rate_interval
-from gnomon.calibration.cards.requirements import GateDocument, check_card, parse_requirement
+from gnomon.calibration.cards.gate_values import GateValue, exact_youden, gate_values, rate_interval
+from gnomon.calibration.cards.requirements import GateDocument, check_card, check_requirement, parse_requirement
 from gnomon.calibration.graded.graded_results import GradedArm, GradedCalibration
-from gnomon.calibration.numerics.proportions import clopper_pearson, newcombe_difference, wilson_interval
+from gnomon.calibration.numerics.proportions import clopper_pearson
+from gnomon.calibration.results.agreement import GroupAgreement
+from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.transport.transport_results import TransportAudit, TransportDecision, TransportOutcome
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.results import Estimate
 
 Simulate = Callable[..., Any]
+ALPHA = Estimate(value=0.7, low=0.6, high=0.8, se=None, level=0.95, method="m")
+AMONG = GroupAgreement(group="raters", members=2, n=50, ac1=None, alpha=ALPHA)
 INVERTED = {"careful": {"injection": (0.95, 0.95), "control": (0.05, 0.05)}}
 
 
@@ -63,43 +69,76 @@ def test_what_the_card_shows_passes(card: CalibrationCard, text: str) -> None:
 
 def test_a_value_above_the_bound_whose_interval_reaches_it_does_not_pass(card: CalibrationCard) -> None:
     rate = card.arm_named("control").event.specificity
-    bound = (rate.low + rate.value) / 2
+    exact = rate_interval("specificity", card.arm_named("control").event, 0.95)
+    bound = (exact.low + rate.value) / 2
     assert gate(card, f"control.specificity > {bound:.4f}").passed
     (outcome,) = gate(card, f"control.specificity > {bound:.4f} with 95 %").requirements
     assert not outcome.met
-    assert (outcome.low, outcome.high, outcome.level) == (rate.low, rate.high, 0.95)
-    assert f"{rate.low:.3f} to {rate.high:.3f}" in outcome.words
+    assert (outcome.low, outcome.high, outcome.level) == (exact.low, exact.high, 0.95)
+    assert exact.low < rate.low, "wider than the audit's (Wilson)"
+    assert f"95 % interval {exact.low:.3f} to {exact.high:.3f}, Clopper-Pearson" in outcome.words
     assert "required lower end > " in outcome.words
 
 
 def test_the_upper_end_is_what_must_lie_below(card: CalibrationCard) -> None:
-    base = card.arm_named("control").base_rate
+    base = gate_values(card)["control.base_rate"].interval(0.95)
     assert not gate(card, f"control.base_rate < {base.high - 0.001:.4f} with 95 %").passed
     assert gate(card, f"control.base_rate < {base.high + 0.001:.4f} with 95 %").passed
 
 
-def test_intervals_of_other_levels_are_made_again_from_the_counts(card: CalibrationCard) -> None:
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_intervals_of_any_level_are_exact_and_made_from_the_counts(card: CalibrationCard, level: float) -> None:
     rates = card.arm_named("injection").event
     hits, events = rates.tp, rates.tp + rates.fn
     wrong, others = rates.fp, rates.fp + rates.tn
-    found = {name: rate_interval(name, rates, 0.8) for name in ("sensitivity", "specificity", "accuracy", "youden")}
     expected = {
-        "sensitivity": wilson_interval(hits, events, confidence=0.8),
-        "specificity": wilson_interval(others - wrong, others, confidence=0.8),
-        "accuracy": wilson_interval(hits + others - wrong, events + others, confidence=0.8),
-        "youden": newcombe_difference(hits, events, wrong, others, confidence=0.8),
+        "sensitivity": clopper_pearson(hits, events, confidence=level),
+        "specificity": clopper_pearson(others - wrong, others, confidence=level),
+        "accuracy": clopper_pearson(hits + others - wrong, events + others, confidence=level),
+        "youden": exact_youden((hits, events), (others - wrong, others), level),
     }
     for name, interval in expected.items():
-        assert (found[name].low, found[name].high) == pytest.approx((interval.low, interval.high)), name
-    assert found["sensitivity"].low > rates.sensitivity.low
+        found = rate_interval(name, rates, level)
+        assert (found.low, found.high) == pytest.approx((interval.low, interval.high)), name
+        assert found.value == pytest.approx(getattr(rates, name).value), name
+
+
+def test_agreement_has_intervals_of_any_level_from_the_table_of_outcomes(card: CalibrationCard) -> None:
     narrow, wide = (gate_values(card)["agreement.alpha"].interval(level) for level in (0.8, 0.99))
     assert wide.low < card.agreement.alpha.low < narrow.low
 
 
+def passing_probability(n: int, bound: float, level: float) -> float:
+    """How often a judge passes whose specificity is the bound itself, among all counts of n labelled non-events."""
+    values = {"control.specificity": None}
+    total = 0.0
+    for right in range(n + 1):
+        interval = partial(_exact, right, n)
+        values["control.specificity"] = GateValue(right / n, "share", interval)
+        requirement = parse_requirement(f"control.specificity > {bound} with {100 * level:g} %")
+        total += check_requirement(requirement, values).met * binom.pmf(right, n, bound)
+    return total
+
+
+def _exact(right: int, n: int, confidence: float) -> Estimate:
+    rates = ErrorRates(
+        tp=0, fp=n - right, fn=0, tn=right, effective_negatives=n, sensitivity=None, accuracy=None, youden=None,
+        specificity=Estimate(value=right / n, low=0, high=1, se=None, level=0.95, method=""),
+    )  # fmt: skip
+    return rate_interval("specificity", rates, confidence)
+
+
+@pytest.mark.parametrize(("n", "bound", "level"), [(30, 0.7, 0.95), (20, 0.8, 0.9), (100, 0.9, 0.9)])
+def test_a_judge_at_the_bound_passes_no_more_often_than_the_level_leaves(n: int, bound: float, level: float) -> None:
+    assert 0 < passing_probability(n, bound, level) <= (1 - level) / 2
+
+
 def test_an_interval_that_the_card_does_not_keep_is_refused_in_words(card: CalibrationCard) -> None:
-    (outcome,) = gate(card, "control.base_rate > .1 with 80 %").requirements
+    again = card.model_copy(update={"agreement": card.agreement.model_copy(update={"among_raters": AMONG})})
+    (outcome,) = gate(again, "among_raters.alpha > .1 with 80 %").requirements
     assert not outcome.met
     assert "keeps no counts for an interval of 80 %" in outcome.words
+    assert gate(again, "among_raters.alpha > .1 with 95 %").passed
     (outcome,) = gate(card, "labels > 10 with 95 %").requirements
     assert not outcome.met
     assert "labels has no interval" in outcome.words
@@ -199,12 +238,6 @@ def test_a_bound_that_the_figure_cannot_have_is_refused(card: CalibrationCard, t
 def test_a_gate_without_requirements_is_refused(card: CalibrationCard) -> None:
     with pytest.raises(InputError, match="nothing is required"):
         gate(card)
-
-
-def test_the_interval_behind_a_pass_is_not_much_wider_than_an_exact_one(card: CalibrationCard) -> None:
-    rates = card.arm_named("control").event
-    exact = clopper_pearson(rates.tn, rates.tn + rates.fp)
-    assert rates.specificity.low == pytest.approx(exact.low, abs=0.03)
 
 
 def test_further_parts_are_named_by_their_path(card: CalibrationCard) -> None:
