@@ -321,6 +321,61 @@ def gate(
 
 
 @app.command()
+def certify(
+    folder: Folder,
+    statement: Annotated[str, typer.Argument(help="such as 'control.claim < .05' (docs/certificates.md)")],
+    judge: Annotated[str | None, typer.Option(help="name or version; by default the study's first judge")] = None,
+    error: Annotated[float, typer.Option(help="greatest probability of a wrong decision")] = 0.05,
+    model: Annotated[str | None, typer.Option(help="only this model; by default all together")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="narrower limits for one look; each such look at a statement is charged for")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Test a statement on a true rate with an imperfect judge: status 0 if it is shown, 1 if refuted or undecided."""
+    from gnomon.commands.judges import certify as command
+
+    found = command.certify_statement(folder, statement, judge, error, model, once=once)
+    _show(found, json, command.print_certificate)
+    command.exit_if_not_shown(found)
+
+
+@app.command()
+def transport(
+    folder: Folder,
+    by: Annotated[str, typer.Option(help="what places differ in: subject, concept, protocol or date")] = "subject",
+    judge: Annotated[str | None, typer.Option(help="name or version; by default the study's first judge")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="difference of a rate that does not matter; by default [transport] margin")
+    ] = None,
+    learnt: Annotated[
+        list[str] | None, typer.Option(help="where the errors are learnt; by default all others; may be repeated")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check whether a judge's errors learnt on some models, concepts, protocols or dates may be used on others."""
+    from gnomon.commands.judges import certify as command
+
+    _show(command.check_transport(folder, by, judge, margin, learnt or []), json, command.print_transport)
+
+
+@app.command()
+def drift(
+    folder: Folder,
+    judge: Annotated[str | None, typer.Option(help="name or version; by default the study's first judge")] = None,
+    view: Annotated[str | None, typer.Option(help="label view: blind, first or current")] = None,
+    error: Annotated[
+        float, typer.Option(help="greatest probability that drift is ever told where there is none")
+    ] = 0.05,
+    json: Json = False,
+) -> None:
+    """Follow a judge's error rates with limits that hold at all times, so that one may look after each label."""
+    from gnomon.commands.judges import certify as command
+
+    _show(command.follow_errors(folder, judge, view, error), json, command.print_running)
+
+
+@app.command()
 def plan(
     folder: Folder,
     width: Annotated[

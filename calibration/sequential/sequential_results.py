@@ -140,9 +140,9 @@ class BoundPart(ResultPart):
 class RateBound(ResultPart):
     """Limits of the true rate by one way of using verdicts and labels."""
 
-    way: Literal["error rates", "predictive values"]
-    """`error rates`: judged share, sensitivity and false alarm rate; `predictive values`: judged share, and share of
-    events among labelled trials with each verdict."""
+    way: Literal["labels alone", "error rates", "predictive values"]
+    """`labels alone`: share of events among labelled trials; `error rates`: judged share, sensitivity and false alarm
+    rate; `predictive values`: judged share, and share of events among labelled trials with each verdict."""
     low: float
     high: float
     parts: tuple[BoundPart, ...]

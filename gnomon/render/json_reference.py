@@ -26,6 +26,8 @@ from gnomon.calibration.comparison.comparison_results import RubricComparison
 from gnomon.calibration.panel_worth.panel_results import PanelDocument
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
+from gnomon.calibration.sequential.sequential_results import Certificate, RunningErrors
+from gnomon.calibration.transport.transport_results import TransportAudit
 from gnomon.chain.battery_run import BatteryDocument
 from gnomon.chain.strength_search import StrengthsDocument
 from gnomon.chain.trial_generation import SweepForecast
@@ -69,6 +71,9 @@ SECTIONS = (
     JsonSection("gnomon calibrate --card", CalibrationCard),
     JsonSection("gnomon gate", GateDocument),
     JsonSection("gnomon calibrate --panel", PanelDocument),
+    JsonSection("gnomon certify", Certificate),
+    JsonSection("gnomon transport", TransportAudit),
+    JsonSection("gnomon drift", RunningErrors),
     JsonSection("gnomon plan", LabelPlan),
 )
 
