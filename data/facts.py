@@ -6,14 +6,15 @@ first four facts have columns of their own; a registered further one is a flag (
 
 from __future__ import annotations
 
+import random
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gnomon.data.errors import InputError
-from gnomon.data.records import NO_FURTHER, NONE, OTHER, Facts, FurtherFacts
+from gnomon.data.records import NO_FURTHER, NONE, OTHER, Facts, FurtherFacts, canonical_hash
 from gnomon.data.registry import Registry
 
 FactKind = Literal["flag", "concept"]
@@ -296,6 +297,23 @@ def asked_facts() -> tuple[Fact, ...]:
 def asked_names() -> tuple[str, ...]:
     """Names of all facts that are asked for."""
     return (*CORE_FACTS, *further_names())
+
+
+def concept_choices(concepts: Sequence[str], seed: int) -> list[str]:
+    """The closed list in an order drawn from `seed`, so that no concept gains by its position; none and other last.
+
+    It is the list as a judge is shown it, where the seed is the trial's.
+
+    Parameters
+    ----------
+    concepts : sequence of str
+        The study's closed list, in any order.
+    seed : int
+        Seed of the order.
+    """
+    order = sorted(concepts)
+    random.Random(canonical_hash(["order", seed])).shuffle(order)
+    return [*order, NONE, OTHER]
 
 
 def free_keys() -> str:

@@ -7,12 +7,11 @@ reads them once and keeps them.
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from gnomon.data.facts import CORE, CORE_FACTS, Fact, further_facts, reported_answers
+from gnomon.data.facts import CORE, CORE_FACTS, Fact, concept_choices, further_facts, reported_answers
 from gnomon.data.records import NONE, OTHER, Facts, Trial, VerdictState, canonical_hash
 from gnomon.judging.rubrics.fence import fence_answer, fence_question
 from gnomon.judging.rubrics.reply_parser import read_reply, reply_form
@@ -318,21 +317,6 @@ def question_part(question: str, limit: int) -> str:
         Length in characters from which it is shortened.
     """
     return _ASKED.format(fenced=fence_question(question, limit)) if question.strip() else _NOT_KNOWN
-
-
-def concept_choices(concepts: Sequence[str], seed: int) -> list[str]:
-    """The closed list in an order drawn from `seed`, so that no concept gains by its position; none and other last.
-
-    Parameters
-    ----------
-    concepts : sequence of str
-        The study's closed list, in any order.
-    seed : int
-        Seed of the order.
-    """
-    order = sorted(concepts)
-    random.Random(canonical_hash(["order", seed])).shuffle(order)
-    return [*order, NONE, OTHER]
 
 
 def strict_object(properties: dict[str, object]) -> dict[str, object]:

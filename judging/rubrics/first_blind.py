@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from gnomon.data.facts import CORE, Fact, further_facts
+from gnomon.data.facts import CORE, Fact, concept_choices, further_facts
 from gnomon.data.records import Trial, canonical_hash
 from gnomon.judging.rubrics.blind import (
     NO_CONTEXT,
@@ -15,7 +15,6 @@ from gnomon.judging.rubrics.blind import (
     JudgePrompt,
     LabelledExample,
     PromptContext,
-    concept_choices,
     example_reply,
     reply_keys,
 )

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gnomon.data.arms import ARMS, ArmEvent
-from gnomon.data.facts import CORE, Fact, further_facts
+from gnomon.data.facts import CORE, Fact, concept_choices, further_facts
 from gnomon.data.records import NONE, OTHER, Arm, Condition, Span, Trial, canonical_hash
 from gnomon.judging.rubrics.blind import (
     NO_CONTEXT,
     JudgePrompt,
     LabelledExample,
     PromptContext,
-    concept_choices,
 )
 from gnomon.judging.rubrics.fence import fence_texts
 from gnomon.judging.rubrics.informed import PassRubric

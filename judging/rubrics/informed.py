@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from gnomon.data.arms import ARMS, ArmEvent
-from gnomon.data.facts import CORE, Fact, further_facts
+from gnomon.data.facts import CORE, Fact, concept_choices, further_facts
 from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import NONE, Condition, Facts, FurtherFacts, Trial, VerdictState, canonical_hash
 from gnomon.judging.rubrics.blind import (
@@ -20,7 +20,6 @@ from gnomon.judging.rubrics.blind import (
     JudgePrompt,
     LabelledExample,
     PromptContext,
-    concept_choices,
     describe_concepts,
     question_part,
     strict_object,

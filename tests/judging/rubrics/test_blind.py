@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gnomon.data.errors import UnknownNameError
-from gnomon.data.facts import CORE
-from gnomon.judging.rubrics.blind import BLIND, concept_choices
+from gnomon.data.facts import CORE, concept_choices
+from gnomon.judging.rubrics.blind import BLIND
 from gnomon.judging.rubrics.catalogue import rubric_named
 from gnomon.judging.rubrics.reply_parser import Reply
 from gnomon.judging.rubrics.transcript import clean_transcript, fence_text, prepare_transcript, shorten_text

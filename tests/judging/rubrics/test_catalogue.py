@@ -12,6 +12,7 @@ from judging_server import Answer
 from gnomon.data.arms import judged_arms
 from gnomon.data.bundled import calibration_set
 from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.facts import concept_choices
 from gnomon.data.outcomes import RULES, Outcome, claim_first_outcome, lenient_outcome, strict_outcome
 from gnomon.data.records import Arm, Facts, Split, VerdictState, split_of
 from gnomon.data.storage import tables
@@ -21,7 +22,7 @@ from gnomon.judging.judges.few_shot import draw_examples
 from gnomon.judging.judges.lexicon import LexiconJudge
 from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 from gnomon.judging.registry import build_judge
-from gnomon.judging.rubrics.blind import BLIND, concept_choices
+from gnomon.judging.rubrics.blind import BLIND
 from gnomon.judging.rubrics.informed import INFORMED
 from gnomon.judging.runs.panel import run_panel
 
