@@ -21,7 +21,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnomon.data.foreign_documents.bounds import BYTES_PER_ROW, COLUMNS, FACTS, PACKED_VALUES, ROWS
+from gnomon.data.foreign_documents.bounds import (
+    CELLS,
+    COLUMNS,
+    FACTS,
+    PACKED_VALUES,
+    ROWS,
+    SHEET_CELLS,
+    Allowance,
+    Bound,
+)
 
 SIZE = 9_990_000
 MOST_SECONDS, MOST_BYTES = 20, 1_500_000_000
@@ -36,15 +45,19 @@ class Room:
     folder: Path
     size: int
 
+    def most(self, bound: Bound) -> int:
+        """A little less than a file of this size may have."""
+        return Allowance(self.folder, bound, self.size).left - 50
+
     @property
     def rows(self) -> int:
         """Rows that a file of this size may have."""
-        return max(ROWS.most, self.size // BYTES_PER_ROW) - 10
+        return self.most(ROWS)
 
     @property
     def facts(self) -> int:
         """Facts that a file of this size may bring."""
-        return max(FACTS.most, self.size // BYTES_PER_ROW) - 10
+        return self.most(FACTS)
 
     def write(self, name: str, parts: Iterator[str]) -> Path:
         """Write parts, and blanks until the file has its size.
@@ -179,9 +192,8 @@ def csv_wide(room: Room) -> list[list[str]]:
     """As many columns as a table may have, and cells of one letter."""
     columns = COLUMNS.most
     row = ",".join(["1"] * columns) + "\n"
-    room.write(
-        "t.csv", iter([",".join(f"c{at}" for at in range(columns)) + "\n", *[row] * ((room.size - 70_000) // len(row))])
-    )
+    many = min((room.size - 70_000) // len(row), room.most(CELLS) // columns)
+    room.write("t.csv", iter([",".join(f"c{at}" for at in range(columns)) + "\n", *[row] * many]))
     text = 'source = "x"\n[trial]\nkey = {row_number = true}\nanswer = "c7"\n'
     return [
         importing(room, "table", room.folder / "t.csv", *room.map(text)),
@@ -193,8 +205,8 @@ def csv_wide(room: Room) -> list[list[str]]:
 @case
 def csv_of_20_columns(room: Room) -> list[list[str]]:
     """The most cells in the most rows, without a map."""
-    rows = (",".join(str((at * 7 + i) % 10) for i in range(24)) + "\n" for at in range(room.rows))
-    room.write("t.csv", iter([",".join(f"c{at}" for at in range(24)) + "\n", *rows]))
+    rows = (",".join(str((at * 7 + i) % 10) for i in range(30)) + "\n" for at in range(room.most(CELLS) // 30))
+    room.write("t.csv", iter([",".join(f"c{at}" for at in range(30)) + "\n", *rows]))
     return [
         ["import", "table", str(room.folder / "t.csv"), "--suggest"],
         importing(room, "table", room.folder / "t.csv"),
@@ -269,7 +281,7 @@ def workbook(room: Room, rows: int, columns: int, cell: str = "<c><v>1</v></c>")
 def xlsx_cells(room: Room) -> list[list[str]]:
     """The most cells."""
     unpacked = 40_000_000 + room.size - 200_000
-    path = workbook(room, unpacked // (15 * 24 + 11), 24)
+    path = workbook(room, min(unpacked // (15 * 40 + 11), room.most(SHEET_CELLS) // 40), 40)
     text = 'source = "x"\n[trial]\nkey = {row_number = true}\nanswer = "c7"\n'
     return [
         importing(room, "table", path, *room.map(text)),
@@ -281,7 +293,7 @@ def xlsx_cells(room: Room) -> list[list[str]]:
 def xlsx_formulas(room: Room) -> list[list[str]]:
     """Cells with formulas, which are read twice."""
     cell = "<c><f>1</f><v>1</v></c>"
-    path = workbook(room, (40_000_000 + room.size - 200_000) // (len(cell) * 24 + 11), 24, cell)
+    path = workbook(room, room.most(SHEET_CELLS) // 120, 40, cell)
     text = 'source = "x"\n[trial]\nkey = {row_number = true}\nanswer = "c7"\n'
     return [importing(room, "table", path, *room.map(text))]
 
@@ -292,7 +304,7 @@ def parquet_wide(room: Room) -> list[list[str]]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = ROWS.most - 10
+    rows = 30_000
     column = pa.array([1] * rows)
     many = min(COLUMNS.most - 1, room.size // 700)
     table = pa.table(

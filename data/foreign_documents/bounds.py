@@ -39,12 +39,15 @@ class Bound:
         What is counted, in the plural.
     reason : str
         What the bound protects, for the documentation.
+    bytes_each : int
+        Bytes of a file for each of which it may have one, where that is more than the bound; 0 for none.
     """
 
     setting: str
     default: int
     unit: str
     reason: str
+    bytes_each: int = 0
 
     @property
     def most(self) -> int:
@@ -93,8 +96,10 @@ DEPTH = Bound("GNOMON_MAX_DEPTH", 100, "levels of nesting", "one JSON or TOML do
 COLUMNS = Bound("GNOMON_MAX_COLUMNS", 10_000, "columns", "one table")
 UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 100 for each packed byte", "one archive")
 WORKBOOK = Bound("GNOMON_MAX_WORKBOOK", 40_000_000, "unpacked bytes beyond 2 for each packed byte", "one workbook")
-ROWS = Bound("GNOMON_MAX_ROWS", 110_000, "rows (or one for each 90 bytes)", "one table, log or export")
-FACTS = Bound("GNOMON_MAX_FACTS", 110_000, "trials, verdicts and labels (or one for each 90 bytes)", "one import")
+ROWS = Bound("GNOMON_MAX_ROWS", 110_000, "rows (or one for each 90 bytes)", "one table, log or export", 90)
+FACTS = Bound("GNOMON_MAX_FACTS", 110_000, "trials, verdicts and labels (or one for each 90 bytes)", "one import", 90)
+CELLS = Bound("GNOMON_MAX_CELLS", 3_000_000, "cells (or one for each 3 bytes)", "one table", 3)
+SHEET_CELLS = Bound("GNOMON_MAX_SHEET_CELLS", 1_500_000, "cells (or one for each 6 bytes)", "one workbook", 6)
 REVISIONS = Bound("GNOMON_MAX_REVISIONS", 100, "labels of one rater on one trial", "one import")
 BLANK_ROWS = Bound("GNOMON_MAX_BLANK_ROWS", 1_100_000, "blank rows", "one table")
 PROBLEMS = Bound("GNOMON_MAX_PROBLEMS", 100_000, "rows that cannot be read", "one import")
@@ -121,6 +126,8 @@ BOUNDS = (
     WORKBOOK,
     ROWS,
     FACTS,
+    CELLS,
+    SHEET_CELLS,
     REVISIONS,
     BLANK_ROWS,
     PROBLEMS,
@@ -139,22 +146,18 @@ BOUNDS = (
 )
 """All bounds; docs/security.md lists them, which a test checks."""
 
-BYTES_PER_ROW = 90
-"""Bytes of a large file for each of which it may have one row, or bring one fact, where that is more than the bound:
-rows of a few bytes each are no trials, and millions of them fit into a small file.
-"""
-
 
 @dataclass(slots=True)
 class Allowance:
-    """How many rows, or facts, may still come from files.
+    """How many rows, facts or cells may still come from files: as many as the bound says, and from large files one for
+    so many bytes. Rows of a few bytes each are no trials, and millions of them fit into a small file.
 
     Parameters
     ----------
     place : object
         The file, or what else the message names.
     bound : Bound
-        `ROWS` or `FACTS`.
+        `ROWS`, `FACTS`, `CELLS` or `SHEET_CELLS`.
     size : int
         Bytes of the files.
     """
@@ -167,19 +170,27 @@ class Allowance:
 
     def __post_init__(self) -> None:
         """Nothing was taken yet."""
-        self.left = max(self.bound.most, self.size // BYTES_PER_ROW)
+        self.left = max(self.bound.most, self.size // self.bound.bytes_each if self.bound.bytes_each else 0)
         self.blank_left = BLANK_ROWS.most
 
     @classmethod
-    def of_file(cls, path: Path) -> Allowance:
-        """Rows that a file may have by its size; what cannot be asked for its size is told where it is opened."""
+    def of_file(cls, path: Path, bound: Bound = ROWS) -> Allowance:
+        """What a file may have by its size; what cannot be asked for its size is told where it is opened.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        bound : Bound, default ROWS
+            What is counted.
+        """
         try:
-            return cls(path, ROWS, path.stat().st_size)
+            return cls(path, bound, path.stat().st_size)
         except OSError:
-            return cls(path, ROWS, 0)
+            return cls(path, bound, 0)
 
     def take(self, number: int = 1) -> None:
-        """Take rows or facts; raises `DocumentError` if there are more than allowed."""
+        """Take rows, facts or cells; raises `DocumentError` if there are more than allowed."""
         self.left -= number
         if self.left < 0:
             raise DocumentError(self.place, self.bound.refusal)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
-from gnomon.data.foreign_documents.bounds import TEXT, UNPACKED, Allowance
+from gnomon.data.foreign_documents.bounds import CELLS, TEXT, UNPACKED, Allowance
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 from gnomon.data.importers.tabular.nested_parquet import nested_rows
 from gnomon.data.importers.text_files import Rows, check_columns, check_whole
@@ -110,6 +110,7 @@ def _check_footer(path: Path, file: Any) -> None:
             f"{MOST_ROWS:,} rows, and {DENSEST} a byte, are the most"
         )
     Allowance.of_file(path).take(about.num_rows)
+    Allowance.of_file(path, CELLS).take(about.num_rows * about.num_columns)
     for number in range(about.num_row_groups):
         unpacked = about.row_group(number).total_byte_size  # not per column: reading a damaged column ends the process
         if unpacked > LARGEST_GROUP:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from gnomon.data.errors import InputError
-from gnomon.data.foreign_documents.bounds import COLUMNS, TEXT, Allowance, DocumentError
+from gnomon.data.foreign_documents.bounds import CELLS, COLUMNS, TEXT, Allowance, DocumentError
 from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, json_decoder
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 
@@ -391,7 +391,7 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
 def _csv_records(
     path: Path, reader: Any, report: ImportReport, lines_before: int = 0
 ) -> Iterator[tuple[SourceLocation, list[str]]]:
-    allowance = Allowance.of_file(path)
+    allowance, room = Allowance.of_file(path), Allowance.of_file(path, CELLS)
     while True:
         first = lines_before + reader.line_num + 1
         place = SourceLocation(path.name, first)
@@ -412,6 +412,7 @@ def _csv_records(
             continue
         if any(cell.strip() for cell in cells):
             allowance.take()
+            room.take(len(cells))
             report.rows += 1
             yield place, cells
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.data.errors import InputError
-from gnomon.data.foreign_documents.bounds import WORKBOOK, Allowance
+from gnomon.data.foreign_documents.bounds import SHEET_CELLS, WORKBOOK, Allowance
 from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLocation
 from gnomon.data.importers.text_files import Rows, check_columns, check_whole
 
@@ -137,7 +137,7 @@ def _named_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, 
     try:
         name = _sheet_name(path, values, sheet)
         header: list[str] | None = None
-        allowance = Allowance.of_file(path)
+        allowance, room = Allowance.of_file(path), Allowance.of_file(path, SHEET_CELLS)
         merged, has_formulas = _merged_cells(path, values[name])
         if has_formulas:
             formulas = load_workbook(path, read_only=True)
@@ -147,6 +147,7 @@ def _named_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, dict[str, 
                 allowance.take_blank()
                 continue
             allowance.take()
+            room.take(len(cells) + 2 * len(written))
             if header is None:
                 if any(number in spans for spans in merged.spans.values()):
                     raise InputError(f"{path}: cells of its header are merged with those below: give it one row")

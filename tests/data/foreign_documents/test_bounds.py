@@ -317,3 +317,22 @@ def test_a_table_of_trials_has_as_many_rows_as_its_bytes_allow(tmp_path, few_row
     path = tmp_path / "rows.csv"
     path.write_text("a\n" + ("x" * 90 + "\n") * 3_000, encoding="utf-8")
     assert sum(1 for _ in table_rows(path, ImportReport(), FileLayout())) == 3_000
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "xlsx"])
+def test_a_table_of_very_many_cells_is_refused(tmp_path, monkeypatch, ending):
+    monkeypatch.setenv("GNOMON_MAX_CELLS", "5000")
+    monkeypatch.setenv("GNOMON_MAX_SHEET_CELLS", "5000")
+    path, names = tmp_path / f"rows.{ending}", [f"c{at}" for at in range(100)]
+    if ending == "csv":
+        path.write_text(",".join(names) + "\n" + (",".join("1" * 100) + "\n") * 60, encoding="utf-8")
+    elif ending == "parquet":
+        parquet.write_table(pa.table([pa.array([1] * 300)] * 100, names=names), path, write_statistics=False)
+    else:
+        book = Workbook(write_only=True)
+        sheet = book.create_sheet()
+        [sheet.append(row) for row in [names, *[[1] * 100] * 60]]
+        book.save(path)
+    setting = "GNOMON_MAX_SHEET_CELLS" if ending == "xlsx" else "GNOMON_MAX_CELLS"
+    with pytest.raises(InputError, match=rf"rows\.{ending}: has more than 5,000 cells .* set {setting} to allow more"):
+        list(table_rows(path, ImportReport(), FileLayout()))
