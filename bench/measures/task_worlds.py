@@ -35,7 +35,7 @@ from gnomon.stats.measures.identification_bits import identification_bits, table
 from gnomon.stats.measures.measure_results import MeasuredEstimate
 from gnomon.stats.measures.measured_trials_frame import PROBABILITY, RATE, Scale, checked_frame
 
-SEED, POPULATION = 27, 4_000
+SEED, POPULATION = 27, 2_000
 INJECTION, CONTROL = "injection", "control"
 
 

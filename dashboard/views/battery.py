@@ -15,6 +15,7 @@ from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.measures.measure_results import BatterySummary
 from gnomon.stats.narrative.battery import battery_sentences as telling
 from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
+from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
 from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking, with_reader_headings
 from gnomon.stats.variants.variant_contrasts import compare_variants
@@ -32,6 +33,7 @@ def show_page() -> None:
     subject = _pick_subject(summary)
     _show_yes_shift(summary, subject)
     _show_tasks(summary, subject)
+    _show_doses(summary, subject)
     _show_bits(summary, subject)
     _show_variants(cached_variants(place.url, study_picker.change_token(store), store), subject)
     st.caption(escape_markdown(f"{telling.TARGETS} {telling.UNITS}"))
@@ -118,6 +120,19 @@ def _show_tasks(summary: BatterySummary, subject: str) -> None:
     rows = battery_charts.battery_rows(summary, subject)
     words = " ".join(telling.task_sentences(summary, subject))
     show_chart(battery_charts.battery_chart(summary, subject), "battery", rows, words=words)
+
+
+def _show_doses(summary: BatterySummary, subject: str) -> None:
+    rows = battery_charts.dose_rows(summary, subject)
+    if rows.empty:
+        return
+    st.subheader("By dose and by depth")
+    lines = dose_sentences(summary, subject)
+    for line in lines:
+        st.text(non_breaking(line))
+    show_chart(battery_charts.dose_chart(summary, subject), "doses", rows, words=" ".join(lines))
+    st.dataframe(with_reader_headings(dose_table(summary, subject)), hide_index=True, height="content")
+    st.caption(escape_markdown(DOSE_NOTE))
 
 
 def _show_bits(summary: BatterySummary, subject: str) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gnomon.stats.measures.measure_results import BatterySummary
 
-TEXTS = ("task", "counted")
+TEXTS = ("task", "counted", "followed", "by")
 """Columns that begin at the left."""
 WIDE, UNBOUNDED = 150, 240
 """Characters of a terminal from which on every column is shown, and of what is no terminal."""
@@ -23,6 +23,7 @@ def print_battery(document: BatteryDocument) -> None:
     from gnomon.render.text_console import TextConsole
     from gnomon.stats.narrative.battery.battery_sentences import yes_shift_sentences
     from gnomon.stats.narrative.battery.battery_table import NOTE
+    from gnomon.stats.narrative.battery.dose_sentences import dose_sentences, dose_table
     from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
 
     console = TextConsole()
@@ -33,6 +34,10 @@ def print_battery(document: BatteryDocument) -> None:
     for subject in document.summary.subjects:
         console.print(printed_table(document.summary, subject, is_wide=console.width >= WIDE))
         for line in yes_shift_sentences(document.summary, subject):
+            console.print(line, soft_wrap=True)
+        if len(doses := dose_table(document.summary, subject)):
+            console.print(framed_table(doses, f"{subject}, by dose and by depth", is_wide=console.width >= WIDE))
+        for line in dose_sentences(document.summary, subject):
             console.print(line, soft_wrap=True)
     console.print(NOTE, style="dim", soft_wrap=True)
     for comparison in document.variants:

@@ -160,3 +160,69 @@ def _limits(estimate: MeasuredEstimate) -> dict[str, float | None]:
         "low95": found.low if found else None,
         "high95": found.high if found else None,
     }
+
+
+def dose_chart(summary: BatterySummary, subject: str) -> Any:
+    """Curves of every measure of one model over strengths and over layers, with limits of points and of whole curves.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    rows = dose_rows(summary, subject)
+    base = alt.Chart(rows).encode(
+        x=alt.X("at:O", title=None, axis=alt.Axis(format="~g", grid=False, labelAngle=0)),
+        tooltip=[
+            alt.Tooltip("at:Q", title="Strength or layer", format="~g"),
+            *(
+                alt.Tooltip(f"{name}:Q", title=title, format=".3~f")
+                for name, title in (
+                    ("mean", "Mean"), ("low95", "95 % from"), ("high95", "to"),
+                    ("low_all", "Whole curve from"), ("high_all", "to "),
+                )
+            ),
+        ],
+    )  # fmt: skip
+    value = alt.Y("mean:Q", title=None)
+    layers = [
+        base.mark_area(opacity=0.15, color=BLUE).encode(y=alt.Y("low_all:Q", title=None), y2="high_all:Q"),
+        base.mark_rule(color=GREY, strokeDash=[4, 4]).encode(y="reference:Q"),
+        base.mark_line(strokeWidth=1.5, opacity=0.6, color=BLUE).encode(y=value),
+        base.mark_rule(strokeWidth=1.5, color=BLUE).encode(y="low95:Q", y2="high95:Q"),
+        base.mark_point(filled=True, size=55, opacity=1, color=BLUE).encode(y=value),
+    ]
+    under = [
+        "Points with 95 % intervals of their own; the band holds for all points of a curve together. Dashed: nothing,",
+        "or chance. Of notice: log-odds left after the yes-shift; of tasks: injection less control, else the rate.",
+    ]
+    title = chart_title(f"By dose and by depth: {subject}", under)
+    layered = alt.layer(*layers).properties(width=230, height=170)
+    faceted = layered.facet(
+        facet=alt.Facet("curve:N", title=None, sort=list(dict.fromkeys(rows["curve"]))), columns=2, title=title
+    )
+    return faceted.resolve_scale(x="independent", y="independent")
+
+
+def dose_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
+    """One row a point of a curve: curve, at, mean, low95, high95, low_all, high_all, reference.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    rows = [
+        {
+            "curve": f"{curve.task}, by {curve.axis}",
+            "at": point.at,
+            **_limits(point.estimate),
+            "low_all": point.simultaneous.low if point.simultaneous else None,
+            "high_all": point.simultaneous.high if point.simultaneous else None,
+            "reference": curve.reference,
+        }
+        for curve in summary.curves
+        if curve.subject == subject
+        for point in curve.points
+    ]
+    return pd.DataFrame(rows, columns=["curve", "at", "mean", "low95", "high95", "low_all", "high_all", "reference"])

@@ -65,6 +65,8 @@ class TrialGroup:
         Sampling variance of the value of a row of several trials that are counted together, 0 for one trial.
     strata : ndarray, shape (trials,)
         Number of the cell of the design: cells of a concept count alike, whatever their number of trials.
+    is_paired : bool
+        Whether a row is the mean of a pair, which may vary less than two independent answers.
     """
 
     task: str
@@ -74,6 +76,7 @@ class TrialGroup:
     sizes: np.ndarray
     within: np.ndarray
     strata: np.ndarray
+    is_paired: bool = False
 
     @property
     def trial_count(self) -> int:
@@ -112,7 +115,7 @@ class CrossedMeans:
     block_freedom : ndarray, shape (blocks,)
         Degrees of freedom of each block.
     floors : ndarray, shape (groups,)
-        Variance of each mean, were its responses binary and independent within a concept: for rates only.
+        Variance of each mean, were its responses (or pairs) independent within a concept: for rates only.
     smoothed : ndarray, shape (groups,)
         Means with half an event and half a non-event added to each concept: for rates only.
     sizes : ndarray, shape (groups,)
@@ -182,7 +185,7 @@ def trial_group(task: str, trials: pd.DataFrame, values: np.ndarray) -> TrialGro
     """
     seen = np.isfinite(values)
     if trials["pair"].notna().any():
-        return _group_of_rows(task, _paired_rows(trials.assign(value=values)[seen]))
+        return replace(_group_of_rows(task, _paired_rows(trials.assign(value=values)[seen])), is_paired=True)
     return _group_of_rows(task, {name: trials[name].to_numpy()[seen] for name in _COLUMNS} | {"value": values[seen]})
 
 
@@ -266,6 +269,11 @@ class _GroupTable:
         leverage = (share * present).sum(axis=0) / present.sum(axis=0)
         counted = np.bincount(row, group.sizes, len(concepts))
         smooth = (np.clip(means, 0, 1) * counted + 0.5) / (counted + 1)
+        floors = smooth * (1 - smooth) / counted
+        if group.is_paired:
+            pairs = np.bincount(row, minlength=len(concepts))
+            squares = np.bincount(row, (group.values - means[row]) ** 2, len(concepts))
+            floors = (squares + smooth * (1 - smooth) / 2) / (pairs + 1) / pairs
         return cls(
             float(means.mean()),
             tuple(map(str, concepts)),
@@ -274,7 +282,7 @@ class _GroupTable:
             scores,
             leverage,
             own,
-            float((smooth * (1 - smooth) / counted).sum() / len(concepts) ** 2),
+            float(floors.sum() / len(concepts) ** 2),
             float(smooth.mean()),
             bool(single.any() and not is_fixed and (own[single.any(axis=1)] == 0).any()),
         )
