@@ -25,7 +25,9 @@ from gnomon.calibration.graded.calibration_curve import monotone_band
 from gnomon.calibration.graded.graded_mean import graded_mean, regression_mean
 from gnomon.calibration.graded.graded_results import TransferStatus
 from gnomon.calibration.graded.isotonic_map import fit_isotonic
+from gnomon.calibration.graded.level_posterior import level_posterior
 from gnomon.calibration.graded.map_transfer import check_transfer, transferred_mean
+from gnomon.calibration.posterior.single_judge import joint_posterior
 
 Floats = NDArray[np.float64]
 Curve = Callable[[Floats], Floats]
@@ -75,6 +77,8 @@ WORLDS = (
 )
 """Worlds of the estimate; the increasing ones also of the band, and of the test of a map."""
 INCREASING = tuple(world for world in WORLDS if not world.name.startswith(("inverted", "labels by")))
+WITH_LEVELS = ("calibrated, 60 labels", "event from .8 on, 60 labels", "rare events, 120 labels", "few labels, 30")
+"""Worlds of the posterior with levels, which takes longest."""
 SLICES = (60, 200)
 SHIFTS = (-0.1, 0.1)
 
@@ -127,6 +131,35 @@ def estimate_run(world: ScoreWorld, rate: float, random: np.random.Generator) ->
         "graded": graded_mean(*sample, scores, weights, superpopulation=True),
         "rounded": regression_mean(sample[0], said[chosen], said, weights, superpopulation=True),
         "labels": regression_mean(sample[0], said[chosen], said, weights, 0.0, superpopulation=True),
+    }
+    held = {name: float(each.low <= rate <= each.high) for name, each in found.items()}
+    return held | {f"{name} width": each.high - each.low for name, each in found.items()}
+
+
+def level_run(world: ScoreWorld, rate: float, random: np.random.Generator) -> dict[str, float]:
+    """Whether the posteriors with levels and with rounded verdicts hold the event rate, and their widths.
+
+    Parameters
+    ----------
+    world : ScoreWorld
+        The world.
+    rate : float
+        Its event rate.
+    random : numpy.random.Generator
+        Source of randomness.
+    """
+    scores, events = draw_scores(world, world.pool, random)
+    chosen = np.zeros(world.pool, dtype=bool)
+    chosen[random.choice(world.pool, world.labels, replace=False)] = True
+    said, event = scores >= 0.5, events == 1
+    hits, rejections = ((float((chosen & event & said).sum()), float((chosen & event).sum())),
+                        (float((chosen & ~event & ~said).sum()), float((chosen & ~event).sum())))  # fmt: skip
+    if not (hits[1] and rejections[1]):
+        return {}
+    rest = (float(said[~chosen].sum()), float((~chosen).sum()))
+    found = {
+        "levels": level_posterior(events[chosen], scores[chosen], scores[~chosen]),
+        "joint": joint_posterior(rest, hits, rejections, internal=True),
     }
     held = {name: float(each.low <= rate <= each.high) for name, each in found.items()}
     return held | {f"{name} width": each.high - each.low for name, each in found.items()}
@@ -234,6 +267,14 @@ def all_runs(runs: int) -> Iterator[tuple[str, int, Callable[[], dict[str, float
         rate = true_rate(world)
         for run in range(runs):
             yield world.name, run, partial(estimate_run, world, rate, np.random.default_rng([2027, 1, place, run]))
+    for place, world in enumerate(WORLDS):
+        rate = true_rate(world)
+        for run in range(runs if world.name in WITH_LEVELS else 0):
+            yield (
+                f"levels: {world.name}",
+                run,
+                partial(level_run, world, rate, np.random.default_rng([2027, 4, place, run])),
+            )
     for place, world in enumerate(INCREASING):
         for run in range(runs):
             yield f"band: {world.name}", run, partial(band_run, world, np.random.default_rng([2027, 2, place, run]))
@@ -247,29 +288,38 @@ def all_runs(runs: int) -> Iterator[tuple[str, int, Callable[[], dict[str, float
 def summarize_runs(lines: list[GradedRun]) -> Iterator[str]:
     """The tables in Markdown: estimates, bands, maps used elsewhere."""
     frame = pd.DataFrame([{"world": line["world"], **line["numbers"]} for line in lines])
-    means, counts = frame.groupby("world", sort=False).mean(), frame.groupby("world", sort=False).size()
+    means = frame.groupby("world", sort=False).mean()
+    numbers = frame["world"].value_counts().to_dict()
+    rows = [(str(world), f"{numbers[world]:,}", row) for world, row in means.iterrows()]
     yield "| world | runs | graded | rounded | labels | width over rounded | over labels |"
     yield "|---|---|---|---|---|---|---|"
-    for world, row in means.iterrows():
-        if not str(world).startswith(("band: ", "map: ")):
+    for world, n, row in rows:
+        if not world.startswith(("band: ", "map: ", "levels: ")):
             widths = (row["graded width"] / row[f"{name} width"] for name in ("rounded", "labels"))
             cells = [f"{row[name]:.3f}" for name in ("graded", "rounded", "labels")] + [
                 f"{each:.3f}" for each in widths
             ]
-            yield f"| {world} | {counts[world]:,} | " + " | ".join(cells) + " |"
+            yield f"| {world} | {n} | " + " | ".join(cells) + " |"
+    yield ""
+    yield "| posterior | runs | levels | yes or no | width of levels over yes or no |"
+    yield "|---|---|---|---|---|"
+    for world, n, row in rows:
+        if world.startswith("levels: "):
+            width = row["levels width"] / row["joint width"]
+            yield f"| {world[8:]} | {n} | {row['levels']:.3f} | {row['joint']:.3f} | {width:.3f} |"
     yield ""
     yield "| band | runs | holds everywhere | mean width |"
     yield "|---|---|---|---|"
-    for world, row in means.iterrows():
-        if str(world).startswith("band: "):
-            yield f"| {str(world)[6:]} | {counts[world]:,} | {row['band']:.3f} | {row['band width']:.2f} |"
+    for world, n, row in rows:
+        if world.startswith("band: "):
+            yield f"| {world[6:]} | {n} | {row['band']:.3f} | {row['band width']:.2f} |"
     yield ""
     names = ("at the margin", "a map that holds", "unsupported, a map that holds", "mean elsewhere, a map that holds")
     yield "| map | runs | " + " | ".join(names) + " |"
     yield "|---|---|" + "---|" * len(names)
-    for world, row in means.iterrows():
-        if str(world).startswith("map: "):
-            yield f"| {str(world)[5:]} | {counts[world]:,} | " + " | ".join(f"{row[each]:.3f}" for each in names) + " |"
+    for world, n, row in rows:
+        if world.startswith("map: "):
+            yield f"| {world[5:]} | {n} | " + " | ".join(f"{row[each]:.3f}" for each in names) + " |"
     if "refused" in means:
         yield ""
         refused = means["refused"].dropna().iloc[0]

@@ -127,6 +127,10 @@ class GradedArm(ResultPart):
     """The same estimator with verdicts of yes and no in the place of scores."""
     labels_only: Estimate | None
     """The same without the judge."""
+    posterior: Estimate | None = None
+    """Event rate by the posterior with scores as ordered levels; null where labels were chosen by verdict or weigh
+    unequally, or no event or no other is labelled.
+    """
     width_ratio: float | None
     """Width of the interval with scores over that with rounded verdicts."""
     reason: str | None

@@ -28,6 +28,11 @@ def _arm_sentences(arm: GradedArm) -> Iterator[str]:
             f"{arm.arm}: event rate {_interval(arm.estimate)} with scores calibrated by {arm.labelled} labels on "
             f"{arm.scored} scored trials{_gain(arm)}"
         )
+    if arm.posterior:
+        yield (
+            f"{arm.arm}: event rate {_interval(arm.posterior)} by the posterior with scores as levels, which assumes "
+            "that labelled events have the scores of all events"
+        )
     if arm.isotonic and arm.isotonic[0].value == arm.isotonic[-1].value and arm.labelled > 1:
         yield f"{arm.arm}: events are no more frequent at higher scores, so the scores say nothing"
     if arm.threshold:

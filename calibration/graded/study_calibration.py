@@ -23,9 +23,11 @@ from gnomon.calibration.graded.graded_results import (
     ThresholdChoice,
 )
 from gnomon.calibration.graded.isotonic_map import fit_isotonic
+from gnomon.calibration.graded.level_posterior import level_posterior
 from gnomon.calibration.graded.map_transfer import check_transfer
 from gnomon.calibration.graded.score_narrative import graded_sentences
 from gnomon.calibration.graded.score_thresholds import Sample, choose_threshold
+from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.observations.frames import arms_in, facts_of_rows, verdicts_with_outcomes
 from gnomon.calibration.observations.scores import score_frame
 from gnomon.data.errors import NotEnoughDataError
@@ -39,6 +41,8 @@ from gnomon.data.study_settings import load_settings
 
 LEARN_NOTHING_HERE = ("logprob", IMPORTED)
 """Kinds of judges that give scores and learn nothing from the study's train split: its labels may teach their map."""
+SCORES_IN_RAW = ("logprob", "learned")
+"""Kinds of local judges whose verdicts hold their probabilities in `raw` as well."""
 MOST_POINTS = 200
 """Points of the map that are kept in a result."""
 
@@ -83,8 +87,8 @@ def graded_calibration(
 def scored_trials(store: Store, version: str) -> pd.DataFrame:
     """The score of the event in each trial that a judge version scored.
 
-    Verdicts of judges of kind `logprob` that were stored before scores were kept are read from their raw text, which
-    holds them to four places.
+    Verdicts of the local judges that give probabilities, stored before scores were kept, are read from their raw text,
+    which holds them to four places.
 
     Parameters
     ----------
@@ -100,7 +104,7 @@ def scored_trials(store: Store, version: str) -> pd.DataFrame:
     """
     heard = verdicts_with_outcomes(store, [version])
     known = _kept_scores(store, version)
-    if _judge_named(store, version)[1] == "logprob" and len(known) < len(heard):
+    if _judge_named(store, version)[1] in SCORES_IN_RAW and len(known) < len(heard):
         known = {**_raw_scores(store, version), **known}
     there = heard["trial"].isin(set(known))
     heard, held = heard[there], [known[trial] for trial in heard.loc[there, "trial"]]
@@ -165,6 +169,7 @@ def _arm_calibration(arm: str, found: LabelledEvidence, margin: float | None) ->
         estimate=finite_estimate(graded),
         rounded=finite_estimate(rounded),
         labels_only=finite_estimate(alone),
+        posterior=finite_estimate(_arm_posterior(judged, pairs)) if reason is None else None,
         width_ratio=_width_ratio(graded, rounded),
         reason=reason,
         threshold=_arm_threshold(pairs),
@@ -195,6 +200,14 @@ def _arm_estimates(
     except NotEnoughDataError as why:
         return None, f"{arm}: {why}"
     return (graded, rounded, alone), None
+
+
+def _arm_posterior(judged: pd.DataFrame, pairs: pd.DataFrame) -> IntervalEstimate | None:
+    """The posterior with scores as levels, which takes labels for a random sample of the arm."""
+    if pairs["weight"].nunique() > 1 or pairs["stratum"].isin(BY_VERDICT).any():
+        return None
+    rest = judged.loc[~judged["trial"].isin(set(pairs["trial"])), "score"]
+    return level_posterior(pairs["true_event"], pairs["score"], rest)
 
 
 def _curve_bins(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[CurveBin, ...]:

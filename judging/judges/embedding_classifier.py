@@ -154,7 +154,7 @@ class EmbeddingJudge:
         return None
 
     def judge_trials(self, trials: Sequence[Trial]) -> Generator[Verdict, None, None]:
-        """Yield one verdict per trial, in order; `raw` holds the probabilities as JSON, `quote` the first sentence.
+        """Yield one verdict per trial, in order; `scores` holds the probabilities, `quote` the first sentence.
 
         Raises
         ------
@@ -166,7 +166,8 @@ class EmbeddingJudge:
             readings = embed_answers([trial.answer for trial in chunk])
             for trial, (facts, quote, behind) in zip(chunk, self._predicted_facts(readings), strict=True):
                 raw = json.dumps({name: round(value, 4) for name, value in behind.items()})
-                yield Verdict(trial.id, self._version.version, facts, quote=quote[:_QUOTE], raw=raw)
+                kept = quote[:_QUOTE]
+                yield Verdict(trial.id, self._version.version, facts, quote=kept, raw=raw, scores=behind)
 
     def _predicted_facts(self, readings: Sequence[EmbeddedAnswer]) -> Iterator[tuple[Facts, str, dict[str, float]]]:
         taught = self._trained_models

@@ -96,6 +96,7 @@ def test_scores_give_narrower_intervals_than_verdicts_in_each_arm(fill: Fill) ->
         assert arm.curve[-1].share.value > 0.7
         assert arm.threshold.chosen.threshold == pytest.approx(0.75, abs=0.1)
         assert arm.threshold.usual.threshold == 0.5
+        assert arm.posterior.low < arm.estimate.value < arm.posterior.high
         assert arm.reason is None
     assert (
         found.words[0]
@@ -120,6 +121,15 @@ def test_a_judge_that_may_have_learnt_from_the_train_split_is_calibrated_on_dev(
     found = calibrated(fill(kind="learned"))
     assert found.splits == ("dev",)
     assert all(arm.threshold is None for arm in found.arms)
+
+
+def test_labels_that_were_chosen_by_verdict_enter_no_posterior_that_takes_them_for_random(fill: Fill) -> None:
+    store = fill(labelled=0.0)
+    ids = scored_trials(store, "small-1").sort_values("score")["trial"].tolist()[::-3]
+    store.add_labels(
+        [Label(trial, "ann", (CALM, NAMES)[place % 2], stratum="disputed") for place, trial in enumerate(ids)]
+    )
+    assert [arm.posterior for arm in calibrated(store).arms] == [None, None]
 
 
 def test_older_verdicts_are_read_from_their_text(fill: Fill) -> None:

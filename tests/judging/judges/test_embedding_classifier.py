@@ -97,6 +97,7 @@ def test_each_verdict_shows_its_probabilities_and_the_opening_of_the_answer(judg
     behind = json.loads(verdict.raw)
     assert set(behind) == {"claims", "coherent", "refused", *(f"about {concept}" for concept in CONCEPTS)}
     assert all(0 <= value <= 1 for value in behind.values())
+    assert {name: round(value, 4) for name, value in verdict.scores.items()} == behind
     assert verdict.quote == "I notice a strange thought about the ocean."
 
 
