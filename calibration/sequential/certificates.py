@@ -19,6 +19,7 @@ truth, that labelled trials are a random sample of the judged ones, and that tri
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from scipy.stats import beta
@@ -181,6 +182,7 @@ def _limits(count: Count, share: float, anytime: bool) -> tuple[float, float]:
     return _limit(count, "lower", share, anytime), _limit(count, "upper", share, anytime)
 
 
+@lru_cache(maxsize=50_000)
 def _limit(count: Count, side: Side, share: float, anytime: bool) -> float:
     k, n = count
     if anytime:

@@ -25,7 +25,7 @@ from gnomon.data.records import IntervalEstimate
 PRIOR = (0.5, 0.5)
 """Parameters of the beta distribution over which likelihood ratios are mixed."""
 METHOD = "confidence sequence (Robbins)"
-_HALVINGS = 50
+_HALVINGS = 36
 _GOLDEN = 40
 _EDGE = 1e-12
 
@@ -219,15 +219,25 @@ def sequence_difference(one: Count, other: Count, *, confidence: float = 0.95) -
     threshold, value = -math.log(1 - confidence), k1 / n1 - k2 / n2
 
     def is_inside(delta: Floats) -> np.ndarray:
-        return np.array([_least_evidence(one, other, float(d)) < threshold for d in delta])
+        return np.array([difference_evidence(one, other, float(d)) < threshold for d in delta])
 
     low, high = (float(_last_inside(np.array([value]), end, is_inside)[0]) for end in (-1.0, 1.0))
     error = math.sqrt(k1 / n1 * (1 - k1 / n1) / n1 + k2 / n2 * (1 - k2 / n2) / n2)
     return IntervalEstimate(value, low, high, error, confidence, METHOD)
 
 
-def _least_evidence(one: Count, other: Count, delta: float) -> float:
-    """Smallest joint log evidence of pairs of rates with a difference: it is convex along them (golden section)."""
+def difference_evidence(one: Count, other: Count, delta: float) -> float:
+    """Smallest joint log evidence of pairs of rates with a difference: it is convex along them (golden section).
+
+    Parameters
+    ----------
+    one : (k, n)
+        Events and trials of the first sample.
+    other : (k, n)
+        Events and trials of the second sample.
+    delta : float
+        The difference p1 - p2.
+    """
     left, right = max(0.0, delta) + _EDGE, min(1.0, 1 + delta) - _EDGE
     if left >= right:
         return math.inf

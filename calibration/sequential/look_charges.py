@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from gnomon.calibration.numerics.proportions import wilson_interval
+from gnomon.calibration.numerics.proportions import clopper_pearson
 from gnomon.calibration.results.audit import AuditDocument, JudgeAudit, ViewAudit
 from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.sequential.sequential_results import ChargedRates, LookCharge
@@ -41,7 +41,8 @@ def spent_error(look: int, error: float = 0.05) -> float:
 def charge_looks(audit: AuditDocument | ViewAudit, *, error: float = 0.05) -> LookCharge | None:
     """The error rates of an audit, with intervals that pay for all looks at the test split so far.
 
-    Estimand and assumptions are those of the audit's own rates; Wilson's interval at the level 1 - `spent_error`.
+    Estimand and assumptions are those of the audit's own rates; the exact interval of Clopper and Pearson at
+    the level 1 - `spent_error`.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def _charged_rates(entry: JudgeAudit, level: float) -> list[ChargedRates]:
 
 def _at_level(rate: Estimate | None, rates: ErrorRates, level: float, kind: str) -> Estimate | None:
     n = rates.effective_positives if kind == "events" else rates.effective_negatives
-    return finite_estimate(wilson_interval(rate.value * n, n, confidence=level)) if rate is not None and n else None
+    return finite_estimate(clopper_pearson(rate.value * n, n, confidence=level)) if rate is not None and n else None
 
 
 def look_sentence(charge: LookCharge) -> str:
