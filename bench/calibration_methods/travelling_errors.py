@@ -3,8 +3,8 @@
     nice -n 10 python -m bench.calibration_methods.travelling_errors --out FILE [--runs 2000] [--only NAME]
 
 Each line of the file is one world: how often a wrong decision was taken (bar: at most its nominal error) and, where
-there is one, how often the right one is taken under an alternative. A second call goes on where the file ends and prints the
-table.
+there is one, how often the right one is taken under an alternative. A second call goes on where the file ends and
+prints the table.
 """
 
 from __future__ import annotations
