@@ -22,7 +22,7 @@ FactValue = bool | str
 
 PASSED = "passed"
 """The answer to the study's own question, pass or fail: asked by the informed rubric only."""
-BUTTON_KEYS = frozenset("bcfkrvz")
+BUTTON_KEYS = frozenset("bcfkruvz")
 """Letters that are taken on the labelling page: by its buttons, and R and C by Streamlit."""
 RESERVED_NAMES = frozenset(
     "id trial judge sample state quote raw seconds input_tokens output_tokens created_at rater rater_kind revision "

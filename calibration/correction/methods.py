@@ -69,7 +69,7 @@ def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | N
         "naive": _estimate_or_reason(partial(wilson_interval, *apparent)),
         "labels": _estimate_or_reason(partial(_labels_alone, arm, found)),
         **corrected,
-        "ppi": _estimate_or_reason(partial(_ppi_estimate, arm, found)),
+        "ppi": _estimate_or_reason(partial(ppi_estimate, arm, found)),
         "joint": why if why else _estimate_or_reason(partial(_joint_estimate, arm, found)),
         "panel": (panel or {}).get(arm, NO_PANEL.format(arm=arm)),
     }
@@ -145,7 +145,21 @@ def _labels_alone(arm: str, found: LabelledEvidence) -> IntervalEstimate:
     return wilson_interval(effective * float(np.average(truth, weights=weight)), effective)
 
 
-def _ppi_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
+def ppi_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
+    """The event rate of one arm by PPI++, with labels at random or of known inclusion probabilities.
+
+    Parameters
+    ----------
+    arm : str
+        The arm.
+    found : LabelledEvidence
+        Verdicts of one judge and labels; `true_event` may be a number between 0 and 1 where a label is soft.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are too few labels, or they are no sample of all trials.
+    """
     rows, judged = (frame[frame["arm"] == arm] for frame in (found.pairs, found.judged))
     if len(rows) < MIN_PPI_LABELS or rows["true_event"].nunique() < 2:
         raise NotEnoughDataError(f"{arm}: {len(rows)} labels: PPI++ needs {MIN_PPI_LABELS}, of events and of others")

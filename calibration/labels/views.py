@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 from sqlalchemy import select
 
+from gnomon.calibration.labels.undecided_facts import decided_labels, with_readings
 from gnomon.calibration.observations.frames import with_outcomes
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, CORE_FLAGS, further_names
@@ -130,7 +131,8 @@ def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
 def rater_labels(store: Store, view: str, group: RaterGroup = "reference") -> pd.DataFrame:
     """The label of each rater on each trial in a view, with its outcome, event and pass by the study's rule.
 
-    One row per trial, rater and role. A retraction withdraws the rater's earlier events in every view; a flag is not a
+    One row per trial, rater and role. `decides`, `event_low` and `event_high` say what undecided facts leave open
+    (`undecided_facts.with_readings`). A retraction withdraws the rater's earlier events in every view; a flag is not a
     label. `since` is the time of the rater's first standing label on the trial in that role.
 
     Parameters
@@ -156,7 +158,8 @@ def rater_labels(store: Store, view: str, group: RaterGroup = "reference") -> pd
     ordered = standing.sort_values([*KEYS, "revision"])
     chosen = ordered.drop_duplicates(KEYS, keep="first" if view == "first" else "last")
     typed = chosen.astype(dict.fromkeys(CORE_FLAGS, bool))
-    return with_outcomes(typed, load_settings(store).rule).reset_index(drop=True)
+    rule = load_settings(store).rule
+    return with_readings(with_outcomes(typed, rule).reset_index(drop=True), rule)
 
 
 def reference_labels(store: Store, view: str) -> pd.DataFrame:
@@ -196,7 +199,7 @@ def truth_rule(store: Store) -> TruthRule:
 
 
 def reference_labels_of(labels: pd.DataFrame, rule: TruthRule) -> pd.DataFrame:
-    """The reference label of each trial among all raters' labels of one view; keeps all columns.
+    """The reference label of each trial among the deciding labels of one view; keeps all columns.
 
     Parameters
     ----------
@@ -205,6 +208,7 @@ def reference_labels_of(labels: pd.DataFrame, rule: TruthRule) -> pd.DataFrame:
     rule : TruthRule
         Which of them is the truth; a trial without one has no row.
     """
+    labels = decided_labels(labels)
     below = labels["role"] != str(RaterRole.ADJUDICATOR)
     votes = labels.groupby(["trial", "role", "outcome"])["rater"].transform("size")
     kept = pd.Series(True, index=labels.index)

@@ -65,7 +65,9 @@ class LabellingSession:
     item : LabelItem, optional
         The current transcript.
     draft : dict of str to bool or str
-        Answers so far, by fact.
+        Answers so far, by fact; the one that was given last stands last.
+    undecided : set of str
+        Facts of which the rater says that either answer would be right.
     flagged : bool
         Whether the current transcript is flagged.
     waiting, history : list of QueueItem
@@ -86,6 +88,7 @@ class LabellingSession:
     clock: Callable[[], float] = time.monotonic
     item: LabelItem | None = None
     draft: dict[str, bool | str] = field(default_factory=dict)
+    undecided: set[str] = field(default_factory=set)
     flagged: bool = False
     waiting: list[QueueItem] = field(default_factory=list)
     history: list[QueueItem] = field(default_factory=list)
@@ -143,7 +146,24 @@ class LabellingSession:
             The answer; a concept's name for `concept`.
         """
         if self._is_current(trial):
+            self.draft.pop(fact, None)
             self.draft[fact], self.message = value, ""
+
+    def toggle_undecided(self, trial: str) -> None:
+        """Say of the question answered last that either answer would be right, or take that back.
+
+        Parameters
+        ----------
+        trial : str
+            Trial that the button was drawn for.
+        """
+        if not self._is_current(trial):
+            return
+        if not self.draft:
+            self.message = "Answer a question first: 'Either' is about the last answer."
+            return
+        self.undecided ^= {next(reversed(self.draft))}
+        self.message = ""
 
     def toggle_flag(self, trial: str) -> None:
         """Flag the transcript for somebody else's attention, or remove the flag; saving stores it.
@@ -250,6 +270,7 @@ class LabellingSession:
             probability=item.probability,
             selection=item.selection,
             rater_kind=RaterKind.PERSON,
+            undecided=tuple(name for name in asked_names() if name in self.undecided and kind is LabelKind.LABEL),
         )
         return self.store.add_labels([event]) == 1
 
@@ -266,7 +287,7 @@ class LabellingSession:
                     return
 
     def _clear_draft(self) -> None:
-        self.item, self.draft, self.flagged, self._shown = None, {}, False, None
+        self.item, self.draft, self.undecided, self.flagged, self._shown = None, {}, set(), False, None
 
     def _refill_queue(self) -> list[QueueItem]:
         wanted = BATCH + len(self.skipped)

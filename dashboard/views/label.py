@@ -172,7 +172,8 @@ def _answer_form(desk: LabellingSession, item: LabelItem) -> None:
 
 
 def _ask_question(desk: LabellingSession, item: LabelItem, question: RaterQuestion) -> None:
-    st.markdown(f"**{question.asks}**")
+    open_ = " :gray-badge[either would be right]" if question.fact in desk.undecided else ""
+    st.markdown(f"**{question.asks}**{open_}")
     chosen = desk.draft.get(question.fact)
     with st.container(horizontal=True, gap="small"):
         for choice in question.choices:
@@ -205,6 +206,14 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
                 key=f"skip {mark}",
                 shortcut="k",
                 on_click=tell_on_page(desk.skip_item),
+                args=(item.trial,),
+            )
+            st.button(
+                "Either",
+                key=f"either {mark}",
+                shortcut="u",
+                help="The other answer to the last question would be right too; the label then decides nothing by it",
+                on_click=tell_on_page(desk.toggle_undecided),
                 args=(item.trial,),
             )
             st.button(

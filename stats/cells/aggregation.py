@@ -28,6 +28,7 @@ from sqlalchemy import (
     select,
 )
 
+from gnomon.calibration.labels.undecided_facts import decided_labels
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.observations.frames import facts_of_rows, judge_frame
 from gnomon.data.errors import NotEnoughDataError
@@ -290,7 +291,7 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     NotEnoughDataError
         If no trial has a verdict or a label.
     """
-    labels, truth = rater_labels(store, view), truth_rule(store)
+    labels, truth = decided_labels(rater_labels(store, view)), truth_rule(store)
     voices, unrecorded = fitted_voices(store, judges, labels)
     versions = [voice.version for voice in voices]
     rule = _study_rule(store)

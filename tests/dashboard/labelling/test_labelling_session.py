@@ -79,6 +79,22 @@ def test_a_saved_label_holds_the_facts_the_stratum_and_the_chance_of_its_trial(d
     assert desk.item.trial != trial
 
 
+def test_either_is_about_the_answer_given_last_and_goes_with_the_label_alone(desk, clock, store):
+    trial = read(desk, clock)
+    desk.toggle_undecided(trial)
+    assert desk.message.startswith("Answer a question first")
+    for fact, value in DENIES.items():
+        desk.answer_question(trial, fact, value)
+    desk.answer_question(trial, "claims", True)
+    desk.toggle_undecided(trial)
+    assert desk.undecided == {"claims"}
+    desk.toggle_flag(trial)
+    desk.save_label(trial)
+    assert store.read_frame(tables.labels).sort_values("id")["undecided"].tolist() == [["claims"], None]
+    read(desk, clock)
+    assert desk.undecided == set(), "the next transcript begins anew"
+
+
 def test_a_press_for_another_transcript_is_dropped(desk, clock, store):
     first = label(desk, clock)
     second = read(desk, clock)
