@@ -47,7 +47,7 @@ class Room:
 
     def most(self, bound: Bound) -> int:
         """A little less than a file of this size may have."""
-        return Allowance(self.folder, bound, self.size).left - 50
+        return Allowance(self.folder, bound, self.size).left - 500
 
     @property
     def rows(self) -> int:
