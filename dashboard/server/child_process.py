@@ -10,15 +10,35 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from threading import Thread
+
+DESCRIPTORS = 4_096
+"""Files that the server may have open: Streamlit keeps 3 for each of its last 128 closed sessions, beside those of open
+ones, and some systems allow 256.
+"""
 
 
 def main() -> None:
     """Run Streamlit's command line, and stop it when standard input ends."""
     from streamlit.web.cli import main as streamlit
 
+    allow_descriptors()
     Thread(target=_follow_parent, args=(sys.stdin.fileno(),), daemon=True).start()
     streamlit()
+
+
+def allow_descriptors() -> None:
+    """Raise this process's own limit of open files as far as the system lets it; systems without a limit need nothing."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _follow_parent(held: int) -> None:
