@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def allow_descriptors() -> None:
-    """Raise this process's own limit of open files as far as the system lets it; systems without a limit need nothing."""
+    """Raise this process's own limit of open files as far as the system lets it; without limits it is no matter."""
     try:
         import resource
     except ImportError:  # Windows
