@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -447,11 +447,20 @@ def _stored_by_key(connection: Connection, keys: Sequence[SourceKey]) -> dict[tu
         trial.id, trial.source, trial.subject, trial.arm, trial.concept, trial.replicate, trial.study_seed
     ).where(trial.source.in_({source for source, _, _ in wanted}))
     found: dict[tuple[str, int, int], list[_StoredTrial]] = defaultdict(list)
-    for row in _by_trial(connection, query, trial.study_seed, list({seed for *_, seed in wanted})):
+    for row in _by_seed(connection, query, {seed for *_, seed in wanted}):
         place = (row.source, row.replicate, row.study_seed)
         if place in wanted:
             found[place].append(_StoredTrial(row.id, row.source, row.subject, Arm(row.arm), row.concept))
     return found
+
+
+def _by_seed(connection: Connection, query: Any, seeds: Collection[int]) -> Iterable[Any]:
+    """Trials by their study seeds, which no index leads to: SQLite reads its table once, however many are asked for."""
+    column = tables.trials.c.study_seed
+    if connection.dialect.name != "sqlite":
+        return _by_trial(connection, query, column, list(seeds))
+    listed = func.json_each(json.dumps(list(seeds))).table_valued("value")
+    return connection.execute(query.where(column.in_(select(listed.c.value)))) if seeds else ()
 
 
 def pass_is_event(connection: Connection, source: str) -> bool:

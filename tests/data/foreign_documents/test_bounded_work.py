@@ -126,3 +126,14 @@ def test_the_other_writing_of_a_key_is_hashed_only_when_its_row_is_stored(tmp_pa
     table = "k,a\n" + "".join(f"{at},x\n" for at in range(ROWS))
     imported(tmp_path, table, 'source = "x"\n[trial]\nkey = "k"\nanswer = "a"\n')
     assert calls["id_by_other_writing"] == ROWS
+
+
+def test_stored_trials_are_searched_once_for_all_keys_of_a_batch(tmp_path, counted):
+    calls = counted(ingest, "_by_seed")
+    columns = 'source = "x"\n[trial]\nkey = ["a", "b", "c", "d"]\n[[verdict]]\njudge = {value = "j"}\npassed = "p"\n'
+    table = "a,b,c,d,p\n" + "".join(f"{at}.0,1.0,2,3,{at % 2}\n" for at in range(ROWS))
+    landed, _ = imported(tmp_path, table.replace(".0,1.0,", ",1,"), columns)
+    assert landed.new["trials"] == ROWS
+    again, _ = imported(tmp_path, table, columns)
+    assert again.new == {"trials": 0, "verdicts": 0, "labels": 0}
+    assert calls["_by_seed"] == 2
