@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import AliasChoices, Field, JsonValue
 
 from gnomon.calibration.graded.graded_results import GradedCalibration
+from gnomon.calibration.panel_worth.panel_results import PanelWorth
 from gnomon.calibration.results.agreement import GroupAgreement, PairAgreement
 from gnomon.calibration.results.error_rates import CorrectionEvidence, ErrorRates, JudgeDrift, RepeatConsistency
 from gnomon.calibration.transport.transport_results import TransportAudit
@@ -112,6 +113,8 @@ class CardRules(ResultPart):
     """Outcome rule."""
     splits: tuple[str, ...]
     """Splits that the judge is measured on."""
+    margin: float | None = None
+    """Greatest difference of a rate that does not matter (`[transport] margin`); null where none was said."""
 
 
 class CardBasis(ResultPart):
@@ -122,6 +125,8 @@ class CardBasis(ResultPart):
     verdicts: CardVerdicts
     valid_for: CardScope
     rules: CardRules
+    panel: tuple[str, ...]
+    """Newest versions of the study's other judges, which its worth in a panel depends on."""
     code_version: str
 
 
@@ -184,6 +189,8 @@ class CardParts(ResultPart):
     """Whether its errors travel between models, concepts or dates, by what the places differ in."""
     graded: GradedCalibration | None = None
     """Its scores, calibrated by the labels."""
+    panel: PanelWorth | None = None
+    """What the study's judges are worth together, this version among them."""
 
 
 class CalibrationCard(ResultPart):

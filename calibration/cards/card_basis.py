@@ -20,7 +20,13 @@ from gnomon.calibration.cards.calibration_card import (
     CardVerdicts,
 )
 from gnomon.calibration.labels.views import rater_labels
-from gnomon.calibration.observations.frames import complete_verdicts, is_readable, judge_splits, verdict_frame
+from gnomon.calibration.observations.frames import (
+    complete_verdicts,
+    is_readable,
+    judge_frame,
+    judge_splits,
+    verdict_frame,
+)
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, further_names
 from gnomon.data.records import canonical_hash
@@ -77,7 +83,14 @@ def card_basis(store: Store, version: str, view: str, splits: Sequence[str] | No
         labels=_card_labels(labels),
         verdicts=_card_verdicts(store, version),
         valid_for=_card_scope(store, labels["trial"].drop_duplicates().tolist()),
-        rules=CardRules(view=view, truth=settings.truth, outcome=settings.rule, splits=measuring),
+        rules=CardRules(
+            view=view,
+            truth=settings.truth,
+            outcome=settings.rule,
+            splits=measuring,
+            margin=settings.transport.margin,
+        ),
+        panel=_other_versions(store, judge.name),
         code_version=code_version(),
     )
 
@@ -135,6 +148,12 @@ def card_label_rows(store: Store, version: str, view: str, splits: Sequence[str]
     labels = labels[labels["split"].isin(splits)]
     heard = complete_verdicts(verdict_frame(store, [version], labels["trial"].drop_duplicates().tolist()))
     return labels[labels["trial"].isin(heard["trial"])].sort_values(["trial", "rater", "role"]).reset_index(drop=True)
+
+
+def _other_versions(store: Store, name: str) -> tuple[str, ...]:
+    """Newest versions of the judges with another name, sorted."""
+    known = judge_frame(store)
+    return tuple(sorted(known.loc[known["name"] != name, "version"]))
 
 
 def _shown_setting(value: JsonValue) -> JsonValue:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from gnomon.calibration.cards.calibration_card import CardParts
 from gnomon.calibration.graded.study_calibration import graded_calibration
+from gnomon.calibration.panel_worth.panel_worth import panel_of_version
 from gnomon.calibration.transport.transport_audit import audit_transport
 from gnomon.calibration.transport.transport_results import TransportAudit
 from gnomon.data.errors import NotEnoughDataError, UnknownNameError
@@ -33,6 +34,7 @@ def card_parts(store: Store, version: str, view: str) -> CardParts:
     margin = load_settings(store).transport.margin
     return CardParts(
         transport=_part_or_none(lambda: _transport_by_axis(store, version, view)),
+        panel=_part_or_none(lambda: panel_of_version(store, version, view)),
         graded=_part_or_none(lambda: graded_calibration(store, version, view, margin=margin)),
     )
 

@@ -29,7 +29,17 @@ def card_sentences(card: CalibrationCard) -> list[str]:
         card.drift.words,
         *scope_sentences(card),
         *(f"{note[:1].upper()}{note[1:]}." for note in card.notes),
+        *part_sentences(card),
     ]
+
+
+def part_sentences(card: CalibrationCard) -> list[str]:
+    """What the further measurements of a card say."""
+    parts = card.parts
+    told = [each.words for each in (parts.transport or {}).values()]
+    for part in (parts.graded, parts.panel):
+        told += part.words if part is not None else ()
+    return [line for line in told if line]
 
 
 def judge_sentence(card: CalibrationCard) -> str:

@@ -23,6 +23,8 @@ from gnomon.data.results import Estimate
 Unit = Literal["share", "difference", "count", "level", "number"]
 Interval = Callable[[float], Estimate | None]
 """The estimate with an interval of a given nominal coverage; None where the card's counts do not give it."""
+WHOLE = "all"
+"""What all arms together are called on a path."""
 RATES = ("sensitivity", "specificity", "accuracy", "youden")
 
 
@@ -99,7 +101,8 @@ def part_values(path: str, part: object) -> Iterator[tuple[str, GateValue]]:
 
 def _entry_name(entry: object) -> str:
     """What an entry of a list is called on the path of its figures: its arm or its name; "" without one."""
-    name = getattr(entry, "arm", None) or getattr(entry, "name", None)
+    is_whole = hasattr(entry, "arm") and entry.arm is None
+    name = WHOLE if is_whole else getattr(entry, "arm", None) or getattr(entry, "name", None)
     return re.sub(r"[^\w.-]", "-", str(name)) if name else ""
 
 

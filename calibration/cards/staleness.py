@@ -112,6 +112,10 @@ def _rule_changes(before: CardBasis, now: CardBasis, view: str) -> Iterator[str]
         old, new = getattr(before.rules, field), getattr(now.rules, field)
         if old != new:
             yield f"rules: the {name} is {new}, the card's {old}"
+    if now.rules.margin != before.rules.margin:
+        yield f"margin: the study's margin of transport is {now.rules.margin}, the card's {before.rules.margin}"
+    if now.panel != before.panel:
+        yield "panel: the study's other judges, or their versions, are not those on the card"
     if before.code_version != now.code_version:
         yield f"code: made by Gnomon {before.code_version}, this is {now.code_version}"
 

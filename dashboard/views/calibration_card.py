@@ -10,7 +10,9 @@ from gnomon.calibration.cards.card_file import card_text
 from gnomon.calibration.cards.card_sentences import LOW_CARD, arm_table, card_sentences, withheld_sentences
 from gnomon.calibration.cards.gate_values import gate_values
 from gnomon.calibration.cards.requirements import check_card, parse_requirement
+from gnomon.calibration.graded.calibration_chart import bin_frame, calibration_chart
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.views.judges import cached_audit, choose_view
 from gnomon.data.errors import UserError
 from gnomon.data.glossary import define_terms
@@ -39,6 +41,7 @@ def show_page() -> None:
         judge = st.selectbox("Judge", list(versions), key="judge", bind="query-params")
     card = cached_card(place.url, view, versions[judge], stamp, store)
     _card_section(card)
+    _score_section(card)
     _gate_section(card)
     _file_section(card)
 
@@ -75,6 +78,19 @@ def _card_section(card: CalibrationCard) -> None:
     st.caption("Intervals 95 %, for the event: the injected concept identified; without injection, anything claimed.")
     for line in [*others, *withheld_sentences(card)]:
         st.text(non_breaking(line))
+
+
+def _score_section(card: CalibrationCard) -> None:
+    """Where the judge gave scores: how often the labels have the event at each score."""
+    graded = card.parts.graded
+    for arm in graded.arms if graded is not None else ():
+        if arm.curve:
+            show_chart(
+                calibration_chart(arm, judge=card.basis.judge.name),
+                f"calibration-curve-{arm.arm}",
+                bin_frame(arm),
+                words=f"Share of labelled events in the {arm.arm} arm by score, with 95 % intervals.",
+            )
 
 
 def _gate_section(card: CalibrationCard) -> None:

@@ -444,6 +444,7 @@ def _card_section(store: Store, document: ViewAudit | None) -> Iterator[ReportSe
             card_sentences.agreement_sentence(card),
             *card_sentences.scope_sentences(card),
             *card_sentences.withheld_sentences(card),
+            *card_sentences.part_sentences(card),
         ]
         made.tables.append(_table_content(f"Errors of {each.judge} by arm", card_sentences.arm_table(card)))
     yield made

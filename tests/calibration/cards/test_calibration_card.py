@@ -6,15 +6,22 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gnomon.calibration.audit.document import audit_views
 from gnomon.calibration.cards.calibration_card import CARD_SCHEMA, CalibrationCard
 from gnomon.calibration.cards.card_assembly import make_card
 from gnomon.calibration.cards.card_file import card_hash, read_card, write_card
+from gnomon.calibration.cards.card_sentences import card_sentences
+from gnomon.calibration.cards.gate_values import gate_values
 from gnomon.calibration.cards.reliable_rates import EACH_KIND
+from gnomon.calibration.graded.study_calibration import graded_calibration
+from gnomon.calibration.panel_worth.panel_worth import panel_of_version
 from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.records import Facts, JudgeVersion, Verdict
 from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import verdicts as verdict_table
 
 Simulate = Callable[..., Any]
 
@@ -116,3 +123,34 @@ def test_without_labels_there_is_no_card(simulate_once: Simulate) -> None:
     store = simulate_once(n=40, labelled=0.0).store
     with pytest.raises(NotEnoughDataError, match="label some"):
         card_of(store)
+
+
+def test_the_parts_of_a_card_are_those_of_their_wings(simulate_once: Simulate) -> None:
+    two = {"careful": dict.fromkeys(("injection", "control"), (0.95, 0.95))}
+    two["hasty"] = dict.fromkeys(("injection", "control"), (0.8, 0.8))
+    store = simulate_once(errors=two, n=200, labelled=0.9).store
+    card = card_of(store)
+    panel = panel_of_version(store, "careful-1", "blind")
+    assert card.parts.panel == panel
+    assert card.parts.graded is None, "the judge gave no scores"
+    assert gate_values(card)["panel.all.effective"].value == panel.whole.effective.value
+    assert set(panel.words) <= set(card_sentences(card))
+    assert card.basis.panel == ("hasty-1",)
+
+
+def test_scores_are_calibrated_on_the_card(simulate_once: Simulate) -> None:
+    store = simulate_once(n=200, labelled=0.9).store
+    noise = np.random.default_rng(2)
+    store.add_judge(JudgeVersion("scored-1", "scored", "logprob", {"model": "m"}))
+    verdicts = store.read_frame(verdict_table).itertuples()
+    store.add_verdicts(
+        Verdict(
+            row.trial, "scored-1", Facts(bool(row.claims), row.concept, bool(row.coherent), bool(row.refused)),
+            scores={"claims": float(0.2 + 0.6 * row.claims + 0.2 * noise.random() - 0.1)},
+        )
+        for row in verdicts
+    )  # fmt: skip
+    card = card_of(store, "scored-1")
+    assert card.parts.graded == graded_calibration(store, "scored-1", "blind")
+    assert {arm.arm for arm in card.parts.graded.arms} == {"injection", "control"}
+    assert gate_values(card)["graded.control.labelled"].value > 0

@@ -68,6 +68,11 @@ def ask_again(store: Store) -> None:
     store.add_verdicts([Verdict(store.load_trials()[0].id, "careful-1", None, sample=1)])
 
 
+def other_judge(store: Store) -> None:
+    store.add_judge(JudgeVersion("hasty-1", "hasty", "simulated", {}))
+    store.add_verdicts([Verdict(store.load_trials()[0].id, "hasty-1", Facts(False, "none", True, False))])
+
+
 def other_rater(store: Store) -> None:
     store.add_labels([replace(revised_label(store), rater="bob", revision=0)])
 
@@ -110,6 +115,11 @@ CHANGES: dict[str, tuple[Callable[[Store], object], str]] = {
         lambda store: store.update_settings(lambda held: {**held, "rule": "lenient"}),
         "rules: the outcome rule is",
     ),
+    "the margin": (
+        lambda store: store.update_settings(lambda held: {**held, "transport": {"margin": 0.1}}),
+        "margin: the study's margin of transport is 0.1, the card's None",
+    ),
+    "another judge": (other_judge, "panel: the study's other judges"),
     "verdicts added": (ask_again, "verdicts: 1 more than on the card"),
     "a new concept": (lambda store: new_trial(store, concept="fear", arm=Arm.INJECTION), "concepts: fear outside"),
     "a new arm": (lambda store: new_trial(store, arm=Arm.RANDOM), "arms: random outside"),
