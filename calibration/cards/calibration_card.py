@@ -10,6 +10,8 @@ from gnomon.calibration.graded.graded_results import GradedCalibration
 from gnomon.calibration.panel_worth.panel_results import PanelWorth
 from gnomon.calibration.results.agreement import GroupAgreement, PairAgreement
 from gnomon.calibration.results.error_rates import CorrectionEvidence, ErrorRates, JudgeDrift, RepeatConsistency
+from gnomon.calibration.sequential.sequential_results import LookCharge, RunningErrors
+from gnomon.calibration.susceptibility.susceptibility_results import JudgeSusceptibility
 from gnomon.calibration.transport.transport_results import TransportAudit
 from gnomon.data.results import Estimate, ResultPart
 
@@ -182,6 +184,24 @@ class CardAgreement(ResultPart):
     """All raters with each other; null with one rater."""
 
 
+class AttackResult(ResultPart):
+    """The newest result of `gnomon judge --attack` for the version: instructions hidden in a response."""
+
+    at: str
+    """When it was measured."""
+    flips: int
+    """Attacks that changed the verdict."""
+    of: int
+    flip_rate: Estimate | None
+    """With its exact interval."""
+    noise: int
+    """Differences between two readings of one response without an attack."""
+    noise_of: int
+    noise_rate: Estimate | None
+    unusable: int
+    """Attacks after which the judge gave no verdict."""
+
+
 class CardParts(ResultPart):
     """Further measurements of the judge; null where they were not made, or its data do not allow them."""
 
@@ -191,6 +211,12 @@ class CardParts(ResultPart):
     """Its scores, calibrated by the labels."""
     panel: PanelWorth | None = None
     """What the study's judges are worth together, this version among them."""
+    running: RunningErrors | None = None
+    """Its error rates as they became known, with limits that hold at all times, and drift."""
+    susceptibility: JudgeSusceptibility | None = None
+    """What it is fooled by."""
+    attack: AttackResult | None = None
+    """How often hidden instructions change its verdict; null where `gnomon judge --attack` was not run."""
 
 
 class CalibrationCard(ResultPart):
@@ -217,6 +243,8 @@ class CalibrationCard(ResultPart):
     verdict: str
     """In words: where rates may be corrected with this judge, and why not elsewhere."""
     notes: tuple[str, ...]
+    charge: LookCharge | None = None
+    """The error rates with intervals that pay for the looks at the test split; null where none is needed."""
     parts: CardParts = CardParts()
 
     def arm_named(self, name: str) -> CardArm | None:

@@ -14,6 +14,8 @@ from gnomon.calibration.cards.reliable_rates import withheld_rates
 from gnomon.calibration.results.agreement import Agreement
 from gnomon.calibration.results.audit import AuditDocument, AuditResult, JudgeAudit, MethodComparison, ViewAudit
 from gnomon.calibration.results.error_rates import ErrorRates
+from gnomon.calibration.sequential.look_charges import charge_looks
+from gnomon.calibration.sequential.sequential_results import LookCharge
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import utc_timestamp
 from gnomon.data.storage.store import Store
@@ -67,11 +69,21 @@ def make_card(
         drift=entry.drift,
         states=entry.states,
         test_split_looks=document.test_split_looks,
+        charge=_charge_of(document, version, view),
         verdict=entry.verdict,
         notes=entry.notes,
         parts=card_parts(store, version, view) if parts is None else parts,
     )
     return with_hash(card)
+
+
+def _charge_of(document: AuditResult, version: str, view: str) -> LookCharge | None:
+    """What looks at the test split cost this judge version's rates."""
+    charge = charge_looks(document) if isinstance(document, ViewAudit | AuditDocument) else None
+    if charge is None:
+        return None
+    mine = tuple(each for each in charge.rates if (each.version, each.view) == (version, view))
+    return charge.model_copy(update={"rates": mine}) if mine else None
 
 
 def card_arms(entry: JudgeAudit, by_labels: Mapping[str, MethodComparison]) -> tuple[CardArm, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from gnomon.calibration.cards.calibration_card import CalibrationCard, CardArm, CardAxes
+from gnomon.calibration.cards.calibration_card import AttackResult, CalibrationCard, CardArm, CardAxes
 from gnomon.data.results import Estimate
 
 SHORT = 12
@@ -37,9 +37,23 @@ def part_sentences(card: CalibrationCard) -> list[str]:
     """What the further measurements of a card say."""
     parts = card.parts
     told = [each.words for each in (parts.transport or {}).values()]
-    for part in (parts.graded, parts.panel):
+    told += [parts.running.words] if parts.running is not None else []
+    for part in (parts.graded, parts.panel, parts.susceptibility):
         told += part.words if part is not None else ()
+    told += [attack_sentence(parts.attack)] if parts.attack is not None else []
+    told += [card.charge.words] if card.charge is not None else []
     return [line for line in told if line]
+
+
+def attack_sentence(attack: AttackResult) -> str:
+    """How often instructions hidden in a response changed the verdict, beside the noise of reading twice."""
+    noise = (
+        f"; read twice without an attack, it differs in {attack.noise} of {attack.noise_of}" if attack.noise_of else ""
+    )
+    return (
+        f"Instructions hidden in a response changed its verdict in {attack.flips} of {attack.of} attacks "
+        f"({_interval(attack.flip_rate)}){noise}."
+    )
 
 
 def judge_sentence(card: CalibrationCard) -> str:

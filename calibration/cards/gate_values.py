@@ -23,6 +23,8 @@ from gnomon.data.results import Estimate
 Unit = Literal["share", "difference", "count", "level", "number"]
 Interval = Callable[[float], Estimate | None]
 """The estimate with an interval of a given nominal coverage; None where the card's counts do not give it."""
+NAMING = ("arm", "name", "covariate", "error", "kind", "rate")
+"""Attributes that say what an entry of a list is about, in the order of its path."""
 WHOLE = "all"
 """What all arms together are called on a path."""
 RATES = ("sensitivity", "specificity", "accuracy", "youden")
@@ -63,6 +65,7 @@ def gate_values(card: CalibrationCard) -> dict[str, GateValue]:
     found |= dict(_verdict_values(card))
     for name in type(card.parts).model_fields:
         found |= dict(part_values(name, getattr(card.parts, name)))
+    found |= dict(part_values("charge", card.charge))
     return found
 
 
@@ -84,6 +87,9 @@ def part_values(path: str, part: object) -> Iterator[tuple[str, GateValue]]:
             value = getattr(part, name)
             below = path if isinstance(value, tuple) else f"{path}.{name}"
             yield from part_values(below, value)
+        for decided in ("has_drifted", "is_shown"):
+            if hasattr(part, decided):
+                yield f"{path}.{decided}", GateValue(float(getattr(part, decided)), "level", levels=YES_NO)
         if isinstance(part, TransportAudit):
             worst = min((each.outcome for each in part.decisions), key=list(TRANSPORT_LEVELS).index, default=None)
             yield from part_values(f"{path}.outcome", worst)
@@ -100,10 +106,10 @@ def part_values(path: str, part: object) -> Iterator[tuple[str, GateValue]]:
 
 
 def _entry_name(entry: object) -> str:
-    """What an entry of a list is called on the path of its figures: its arm or its name; "" without one."""
-    is_whole = hasattr(entry, "arm") and entry.arm is None
-    name = WHOLE if is_whole else getattr(entry, "arm", None) or getattr(entry, "name", None)
-    return re.sub(r"[^\w.-]", "-", str(name)) if name else ""
+    """What an entry of a list is called on the path of its figures: its arm, name, property, kind; "" without any."""
+    told = [WHOLE] if hasattr(entry, "arm") and entry.arm is None else []
+    told += [value for key in NAMING if isinstance(value := getattr(entry, key, None), str)]
+    return ".".join(re.sub(r"[^\w.-]", "-", each) for each in told)
 
 
 def _label_values(card: CalibrationCard) -> Iterator[tuple[str, GateValue]]:
@@ -249,6 +255,7 @@ def _repeat_interval(stored: Estimate | None, trials: int, confidence: float) ->
     return None if stored is None else _exact_share((round(stored.value * trials), trials), confidence)
 
 
+YES_NO = {"no": 0.0, "yes": 1.0}
 TRANSPORT_LEVELS = {"fail": 0.0, "not checked": 1.0, "inconclusive": 2.0, "pass": 3.0}
 """Outcomes of a check of transport, as numbers: only a pass is the highest."""
 LEVELS = {str(level): float(level.rank) for level in EvidenceLevel}

@@ -7,8 +7,9 @@ from itertools import chain
 
 from sqlalchemy import select
 
-from gnomon.calibration.cards.calibration_card import CalibrationCard, CardBasis, CardJudge, CardLabels
+from gnomon.calibration.cards.calibration_card import AttackResult, CalibrationCard, CardBasis, CardJudge, CardLabels
 from gnomon.calibration.cards.card_basis import AXES, card_basis, card_judge
+from gnomon.calibration.cards.card_parts import attack_result
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
@@ -37,8 +38,8 @@ def card_staleness(card: CalibrationCard, store: Store) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Clauses that begin with the part: judge, rubric, examples, labels, raters, policy, view, verdicts, models,
-        concepts, arms, protocols, code.
+        Clauses that begin with the part: judge, labels, raters, policy, view, rules, margin, panel, verdicts, models,
+        concepts, arms, protocols, attack, code.
     """
     before = card.basis
     try:
@@ -52,6 +53,7 @@ def card_staleness(card: CalibrationCard, store: Store) -> tuple[str, ...]:
             _rule_changes(before, now, load_settings(store).label_view),
             _verdict_changes(before, now),
             _scope_changes(before, now),
+            _attack_changes(card.parts.attack, attack_result(store, before.judge.version)),
         )
     )
 
@@ -137,6 +139,11 @@ def _scope_changes(before: CardBasis, now: CardBasis) -> Iterator[str]:
         )
         if fresh := sorted(present - known):
             yield f"{AXIS_WORDS[axis]}: {_listed(fresh)} outside of what the card is valid for"
+
+
+def _attack_changes(before: AttackResult | None, now: AttackResult | None) -> Iterator[str]:
+    if before != now and now is not None:
+        yield f"attack: measured at {now.at[:16]}, after the card was made"
 
 
 AXIS_WORDS: Mapping[str, str] = {"subjects": "models", "concepts": "concepts", "arms": "arms", "protocols": "protocols"}

@@ -13,8 +13,9 @@ from gnomon.calibration.audit.document import audit_views
 from gnomon.calibration.cards.calibration_card import CARD_SCHEMA, CalibrationCard
 from gnomon.calibration.cards.card_assembly import make_card
 from gnomon.calibration.cards.card_file import card_hash, read_card, write_card
-from gnomon.calibration.cards.card_sentences import card_sentences
-from gnomon.calibration.cards.gate_values import gate_values
+from gnomon.calibration.cards.card_parts import attack_result
+from gnomon.calibration.cards.card_sentences import attack_sentence, card_sentences
+from gnomon.calibration.cards.gate_values import gate_values, part_values
 from gnomon.calibration.cards.reliable_rates import EACH_KIND
 from gnomon.calibration.graded.study_calibration import graded_calibration
 from gnomon.calibration.panel_worth.panel_worth import panel_of_version
@@ -154,3 +155,25 @@ def test_scores_are_calibrated_on_the_card(simulate_once: Simulate) -> None:
     assert card.parts.graded == graded_calibration(store, "scored-1", "blind")
     assert {arm.arm for arm in card.parts.graded.arms} == {"injection", "control"}
     assert gate_values(card)["graded.control.labelled"].value > 0
+
+
+def test_attacks_on_the_version_stand_on_the_card(simulate_once: Simulate) -> None:
+    store = simulate_once(n=20, labelled=0.0).store
+    rate = {"value": 0.2, "low": 0.1, "high": 0.3, "se": None, "level": 0.95, "method": "Clopper-Pearson"}
+    report = {"judge": "careful", "flips": 8, "of": 40, "noise": 1, "noise_of": 20, "unusable": 0, "kinds": {}}
+    report |= {"flipped": [], "usage": {}, "flip_rate": rate, "noise_rate": None}
+    store.log_event("judge_attack", {**report, "version": "careful-1"})
+    store.log_event("judge_attack", {**report, "version": "another", "flips": 40})
+    found = attack_result(store, "careful-1")
+    assert (found.flips, found.of) == (8, 40)
+    assert dict(part_values("attack", found))["attack.flip_rate"].value == 0.2
+    assert "in 8 of 40 attacks" in attack_sentence(found)
+    assert attack_result(store, "never") is None
+
+
+def test_figures_of_other_wings_are_reached_by_their_path(card: CalibrationCard) -> None:
+    values = gate_values(card)
+    assert values["running.has_drifted"].value == 0
+    assert values["charge.control.specificity"].value == card.arm_named("control").event.specificity.value
+    assert any(path.startswith("susceptibility.") and path.endswith(".is_shown") for path in values)
+    assert card.charge.looks == card.test_split_looks

@@ -16,7 +16,7 @@ from gnomon.calibration.cards.calibration_card import CalibrationCard
 from gnomon.calibration.cards.card_assembly import make_card
 from gnomon.calibration.cards.card_basis import card_label_rows
 from gnomon.calibration.cards.staleness import card_staleness
-from gnomon.data.records import Arm, Facts, JudgeVersion, Label, LabelKind, Subject, Verdict, trial_seed
+from gnomon.data.records import Arm, Facts, JudgeVersion, Label, LabelKind, LabelPolicy, Subject, Verdict, trial_seed
 from gnomon.data.storage.engines import sqlite_file, sqlite_url
 from gnomon.data.storage.store import Store
 
@@ -68,6 +68,17 @@ def ask_again(store: Store) -> None:
     store.add_verdicts([Verdict(store.load_trials()[0].id, "careful-1", None, sample=1)])
 
 
+def guideline(store: Store) -> str:
+    """A guideline for raters, stored; its hash."""
+    policy = LabelPolicy("strict", "A hint is no claim.")
+    store.add_label_policies([policy])
+    return policy.hash
+
+
+ATTACK = {"version": "careful-1", "flips": 1, "of": 4, "noise": 0, "noise_of": 4, "unusable": 0}
+ATTACK |= {"flip_rate": None, "noise_rate": None}
+
+
 def other_judge(store: Store) -> None:
     store.add_judge(JudgeVersion("hasty-1", "hasty", "simulated", {}))
     store.add_verdicts([Verdict(store.load_trials()[0].id, "hasty-1", Facts(False, "none", True, False))])
@@ -115,6 +126,11 @@ CHANGES: dict[str, tuple[Callable[[Store], object], str]] = {
         lambda store: store.update_settings(lambda held: {**held, "rule": "lenient"}),
         "rules: the outcome rule is",
     ),
+    "another guideline": (
+        lambda store: store.add_labels([replace(revised_label(store), policy=guideline(store))]),
+        "policy: the labels follow other guidelines",
+    ),
+    "attacks measured": (lambda store: store.log_event("judge_attack", ATTACK), "attack: measured at"),
     "the margin": (
         lambda store: store.update_settings(lambda held: {**held, "transport": {"margin": 0.1}}),
         "margin: the study's margin of transport is 0.1, the card's None",
