@@ -16,7 +16,7 @@ from gnomon.calibration.comparison.paired_proportions import (
     McNemarTest,
     PairedCounts,
     mcnemar_test,
-    tango_interval,
+    paired_difference,
 )
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
 from gnomon.calibration.numerics.rating_arrays import TINY, Floats
@@ -141,7 +141,7 @@ def _share_measure(name: str, part: PairedReadings, confidence: float) -> Paired
         only_b=int(alone[1].sum()),
         a=finite_estimate(first),
         b=finite_estimate(second),
-        difference=finite_estimate(tango_interval(counts, confidence=confidence)),
+        difference=finite_estimate(paired_difference(counts, confidence=confidence)),
         p_exact=test.exact,
         p_mid=test.mid,
         p_adjusted=None,
@@ -196,7 +196,7 @@ def youden_change(read: PairedReadings, *, confidence: float = 0.95) -> Interval
     """Difference of Youden's J of two judges on the same trials, the second minus the first.
 
     Estimand: (Se_b + Sp_b) - (Se_a + Sp_a). Trials with and without the event are independent samples, so that the
-    paired differences of sensitivity and of specificity (Tango's intervals) add, each side's distances by squares
+    paired differences of sensitivity and of specificity (`paired_difference`) add, each side's distances by squares
     (MOVER; Zou and Donner 2008). Assumes that labels are the truth.
 
     Parameters
@@ -214,11 +214,13 @@ def youden_change(read: PairedReadings, *, confidence: float = 0.95) -> Interval
     parts = [read.among(read.truth), read.among(~read.truth)]
     if not all(len(part.truth) for part in parts):
         raise NotEnoughDataError("difference of Youden's J: labels of one class only: label trials of the other")
-    se, sp = (tango_interval(part.paired_counts(), confidence=confidence) for part in parts)
+    se, sp = (paired_difference(part.paired_counts(), confidence=confidence) for part in parts)
     value = se.value + sp.value
     low = value - math.hypot(se.value - se.low, sp.value - sp.low)
     high = value + math.hypot(se.high - se.value, sp.high - sp.value)
-    return IntervalEstimate(value, max(low, -2.0), min(high, 2.0), math.hypot(se.se, sp.se), confidence, "Tango, MOVER")
+    return IntervalEstimate(
+        value, max(low, -2.0), min(high, 2.0), math.hypot(se.se, sp.se), confidence, "Tango and Newcombe, MOVER"
+    )
 
 
 def kappa_change(read: PairedReadings, *, confidence: float = 0.95) -> IntervalEstimate:
@@ -227,8 +229,8 @@ def kappa_change(read: PairedReadings, *, confidence: float = 0.95) -> IntervalE
     Estimand: kappa(b, label) - kappa(a, label). Assumes that trials are a random sample, after weighting. Standard
     error by linearisation (the influence of each trial on both kappas; as in Gwet 2014 for one), Student's t with the
     effective number of trials less one degrees of freedom. Linearisation knows nothing of differences that did not
-    occur, so that the limits are at least as far out as those of the difference of accuracies (Tango) divided by
-    1 - pe, pe being the chance agreement of both judges on average.
+    occur, so that the limits are at least as far out as those of the difference of accuracies (`paired_difference`)
+    divided by 1 - pe, pe being the chance agreement of both judges on average.
 
     Parameters
     ----------
@@ -251,7 +253,7 @@ def kappa_change(read: PairedReadings, *, confidence: float = 0.95) -> IntervalE
     half = float(stdtrit(max(read.effective_number - 1, 1.0), 0.5 + confidence / 2)) * error
     value = second - first
     scale = 1 - (chance_a + chance_b) / 2
-    shares = tango_interval(read.paired_counts(), confidence=confidence)
+    shares = paired_difference(read.paired_counts(), confidence=confidence)
     low = min(value - half, value - (shares.value - shares.low) / scale)
     high = max(value + half, value + (shares.high - shares.value) / scale)
     return IntervalEstimate(value, max(low, -2.0), min(high, 2.0), error, confidence, "linearised")

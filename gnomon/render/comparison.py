@@ -16,7 +16,7 @@ from gnomon.render.text_console import TextConsole
 PIPED = 110
 MOST_ITEMS = 20
 KEY = (
-    "Difference: second minus first, in points, intervals 95 % (Tango; Youden's J and kappa as docs/calibration.md "
+    "Difference: second minus first, in points, intervals 95 % (Tango and Newcombe, paired; docs/calibration.md "
     "says). p: McNemar's exact test; p, corrected: by Holm's method, for accuracy over the versions tried, for others "
     "over versions and tests by arm."
 )
