@@ -99,6 +99,7 @@ class StudySettings(BaseModel):
     admitted_raters: tuple[str, ...] = ()
     fit_judges: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
+    label_policy: str = ""
     transport: TransportSettings = TransportSettings()
     external: tuple[ExternalRow, ...] = ()
     design: PlannedDesign = PlannedDesign()

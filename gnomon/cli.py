@@ -270,6 +270,9 @@ def calibrate(
         tuple[str, str] | None,
         typer.Option(metavar="A B", help="compare two judges, or versions, on the same labelled trials; asks none"),
     ] = None,
+    policies: Annotated[
+        bool, typer.Option("--policies", help="labels, agreement and judge error by the guideline that raters followed")
+    ] = False,
     panel: Annotated[bool, typer.Option("--panel", help="what judges, and raters, are worth together")] = False,
     json: Json = False,
 ) -> None:
@@ -280,12 +283,14 @@ def calibrate(
 
         _show(write_judge_card(folder, card, judge, view), json, print_card)
         return
-    if compare is not None or panel:
+    if compare is not None or panel or policies:
         from gnomon.commands.judges import compare as command
         from gnomon.render import comparison as render
 
         if compare is not None:
             _show(command.compare_stored(folder, *compare, view), json, render.print_comparison)
+        elif policies:
+            _show(command.compare_policies(folder, view), json, render.print_policies)
         else:
             _show(command.weigh_panel(folder, view), json, render.print_panel)
         return
@@ -508,6 +513,10 @@ def import_(
         str | None,
         typer.Option(help="what the raters are where the source does not say it: person, model or rule"),
     ] = None,
+    guideline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="text that the raters followed, where the source does not say it"),
+    ] = None,
     shared_controls: Annotated[
         bool | None,
         typer.Option(
@@ -554,6 +563,7 @@ def import_(
         separator,
         encoding,
         rater_kind=kind,
+        guideline=None if guideline is None else transfer.read_guideline_file(guideline),
         shared_controls=shared_controls,
         add_repeated=add_repeated,
         score=score,

@@ -242,7 +242,8 @@ class DesignSpec(StudyTable):
 class LabelSpec(StudyTable):
     """Which labels count: whether the bundled calibration set is added, which view of the label history, which of
     several raters' labels is the truth (`gnomon.data.raters.TruthRule`), what raters are whose name misleads, and which
-    raters that are no people count all the same (those of the calibration set do where it is added).
+    raters that are no people count all the same (those of the calibration set do where it is added). `guideline` is a
+    text file in the study's folder that raters follow: labels made in the dashboard carry its hash.
     """
 
     calibration_set: bool = False
@@ -250,6 +251,7 @@ class LabelSpec(StudyTable):
     truth: str = "voices"
     kinds: dict[str, RaterKind] = Field(default_factory=dict)
     admit: list[str] = Field(default_factory=list)
+    guideline: str | None = Field(default=None, min_length=1)
 
     @field_validator("truth")
     @classmethod

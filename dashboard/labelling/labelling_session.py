@@ -14,7 +14,17 @@ from gnomon.dashboard.labelling import exposure_log
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import asked_names, facts_from_answers
 from gnomon.data.label_selection import LabelSelection
-from gnomon.data.records import LONGEST_NOTE, Exposure, Facts, Label, LabelKind, RaterKind, RaterRole, canonical_hash
+from gnomon.data.records import (
+    LONGEST_NOTE,
+    Exposure,
+    Facts,
+    Label,
+    LabelKind,
+    LabelPolicy,
+    RaterKind,
+    RaterRole,
+    canonical_hash,
+)
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import LONGEST_LEASE, Store
 from gnomon.data.study_settings import load_settings
@@ -80,6 +90,8 @@ class LabellingSession:
         Trial labelled last.
     message : str
         Message for the rater.
+    guideline : LabelPolicy, optional
+        The guideline that the page shows and that the rater follows: labels carry its hash.
     """
 
     store: Store
@@ -96,6 +108,7 @@ class LabellingSession:
     labelled: int = 0
     last: str | None = None
     message: str = ""
+    guideline: LabelPolicy | None = None
     _shown: float | None = None
     _draws: int = 0
 
@@ -271,6 +284,7 @@ class LabellingSession:
             selection=item.selection,
             rater_kind=RaterKind.PERSON,
             undecided=tuple(name for name in asked_names() if name in self.undecided and kind is LabelKind.LABEL),
+            policy="" if self.guideline is None else self.guideline.hash,
         )
         return self.store.add_labels([event]) == 1
 

@@ -87,7 +87,8 @@ def _labelling_session(store: Store, rater: str) -> LabellingSession:
     place, _ = study_picker.current_study()
     key = f"desk {place.url} {rater}"
     if key not in st.session_state:
-        st.session_state[key] = LabellingSession(store, rater)
+        guideline = store.label_policies().get(load_settings(store).label_policy)
+        st.session_state[key] = LabellingSession(store, rater, guideline=guideline)
     desk: LabellingSession = st.session_state[key]
     if not by_login() and st.query_params.get("rater") != rater:
         st.query_params["rater"] = rater
@@ -123,6 +124,7 @@ def _label_next(desk: LabellingSession) -> None:
     _show_progress(desk)
     left, right = st.columns([11, 9], gap="large")
     with left:
+        _show_guideline(desk)
         _show_transcript(desk)
         _last_item(desk)
     with right:
@@ -137,6 +139,13 @@ def _show_progress(desk: LabellingSession) -> None:
     line = f"{count_noun(desk.labelled, 'label')} in this session, {mine:,} by you in this study"
     waiting = f", {count_noun(len(desk.skipped), 'trial')} skipped" if desk.skipped else ""
     st.caption(f"{line}{waiting}. " + (f":orange[{desk.message}]" if desk.message else ""))
+
+
+def _show_guideline(desk: LabellingSession) -> None:
+    """The guideline that labels of this session say they follow."""
+    if desk.guideline is not None:
+        with st.expander(f"Guideline: {escape_markdown(desk.guideline.name)}", icon=":material/rule:"):
+            st.text(desk.guideline.text)
 
 
 def _show_transcript(desk: LabellingSession) -> None:

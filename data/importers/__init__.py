@@ -86,7 +86,9 @@ class ParsedFiles:
     def iter_rows(self) -> Iterator[ImportedRow]:
         """The rows, read again from the files."""
         rows = _row_reader(self.format)(self.paths, self.options, ImportReport())
-        return (_with_rater_kind(row, self.options.rater_kind) for row in rows)
+        guideline = self.options.guideline
+        policy = "" if guideline is None else guideline.hash
+        return (_with_policy(_with_rater_kind(row, self.options.rater_kind), policy) for row in rows)
 
     def ingest_into(self, store: Store) -> ImportCounts:
         """Store everything in one transaction.
@@ -98,6 +100,8 @@ class ParsedFiles:
         """
         if self.tables is not None:
             return self.tables.store_into(store, self.report)
+        if self.options.guideline is not None:
+            store.add_label_policies([self.options.guideline])
         rows, allowance = self._rows_unless_changed(), fact_allowance(self.paths)
         return store_rows(store, rows, set(self.seen.concepts), self.report, allowance)
 
@@ -164,6 +168,13 @@ def _with_rater_kind(row: ImportedRow, kind: RaterKind | None) -> ImportedRow:
     if kind is None or not row.labels:
         return row
     return replace(row, labels=tuple(replace(each, rater_kind=each.rater_kind or kind) for each in row.labels))
+
+
+def _with_policy(row: ImportedRow, policy: str) -> ImportedRow:
+    """The row with the guideline of its labels, where the source does not give it and the caller does."""
+    if not policy or not row.labels:
+        return row
+    return replace(row, labels=tuple(replace(each, policy=each.policy or policy) for each in row.labels))
 
 
 def _row_reader(format_: str) -> RowReader:

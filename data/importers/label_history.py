@@ -28,6 +28,7 @@ class LabelEvent:
     at: str
     file: str = ""
     revision: int = 0
+    policy: str = ""
 
 
 Chain = list[LabelEvent]
@@ -38,7 +39,7 @@ def label_chains(rows: Iterable[Any]) -> dict[tuple[str, str], Chain]:
     found: dict[tuple[str, str], Chain] = {}
     for row in sorted(rows, key=lambda each: int(each.revision)):
         facts = facts_from_row(row._mapping) if row.kind == LabelKind.LABEL else None
-        event = LabelEvent(facts, mark_of(row.note), row.created_at, revision=row.revision)
+        event = LabelEvent(facts, mark_of(row.note), row.created_at, revision=row.revision, policy=row.policy)
         found.setdefault((row.trial, row.rater), []).append(event)
     return found
 
@@ -117,7 +118,7 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
         exposure = said.exposure or (Exposure.AFTER_VERDICT if judged else Exposure.UNKNOWN)
         at = max(at, next_instant(chain[-1].at))
     revision = chain[-1].revision + 1 if chain else 0
-    chain.append(LabelEvent(event.facts, event.mark, at, event.file, revision))
+    chain.append(LabelEvent(event.facts, event.mark, at, event.file, revision, said.policy))
     return Label(
         trial,
         said.rater,
@@ -131,12 +132,18 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
         selection=None if said.chosen_by is None else LabelSelection(said.chosen_by),
         rater_kind=said.rater_kind or kind_of_name(said.rater),
         created_at=at,
+        policy=said.policy,
     )
 
 
 def _is_known(chain: Chain, event: LabelEvent, said: ImportedLabel) -> bool:
-    """Whether the label was read before: it is the current one, or, by `before_verdict` or its time, an earlier one."""
-    alike = [each for each in chain if _event_content(each) == _event_content(event)]
+    """Whether the label was read before: it is the current one, or, by `before_verdict` or its time, an earlier one.
+
+    The same answer under another guideline, or under one where none was recorded, is a label of its own.
+    """
+    alike = [
+        each for each in chain if _event_content(each) == _event_content(event) and said.policy in ("", each.policy)
+    ]
     if not alike:
         return False
     return alike[-1] is chain[-1] or said.before_verdict or any(each.at == event.at for each in alike)

@@ -95,7 +95,8 @@ class ImportedLabel:
     row's verdict was made. `chosen_by`: judges whose verdicts took part in choosing the trial; None if not
     known. `exact`: the source gives each label its own time, so that two labels at the same time contradict each other.
     `mark` is what the source reports beyond the facts, and part of the label. `rater_kind` is None if the source does
-    not say what the rater is. `passed_in`: the arm, where the facts follow from a pass or fail alone.
+    not say what the rater is. `passed_in`: the arm, where the facts follow from a pass or fail alone. `policy`: hash of
+    the guideline that the rater followed, "" if it is not known.
     """
 
     rater: str
@@ -112,6 +113,7 @@ class ImportedLabel:
     chosen_by: tuple[str, ...] | None = None
     rater_kind: RaterKind | None = None
     passed_in: Arm | None = None
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

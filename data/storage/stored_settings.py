@@ -57,6 +57,7 @@ class StoredSettings(TypedDict, total=False):
     admitted_raters: list[str]
     fit_judges: list[str]
     candidates: list[str]
+    label_policy: str
     transport: dict[str, JsonValue]
     external: list[dict[str, JsonValue]]
     design: dict[str, JsonValue]

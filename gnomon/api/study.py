@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gnomon.api.study_fit import StudyFit
     from gnomon.calibration.cards.calibration_card import CalibrationCard
     from gnomon.calibration.comparison.comparison_results import RubricComparison
+    from gnomon.calibration.comparison.policy_results import PolicyDocument
     from gnomon.calibration.panel_worth.panel_results import PanelDocument
     from gnomon.calibration.results.audit import AuditDocument, RecountDocument
     from gnomon.calibration.results.label_plan import LabelPlan, PlanPrices
@@ -255,6 +256,12 @@ class Study:
             runs.done.raise_if_incomplete()
             a, b = runs.versions
         return compare_rubrics(self.store, a, b, view=view or self.file.labels.view)
+
+    def compare_policies(self, view: str | None = None) -> PolicyDocument:
+        """Labels, agreement and judge error by the guideline that raters followed, and what each change moved."""
+        from gnomon.calibration.comparison.label_policies import policy_document
+
+        return policy_document(self.store, view or self.file.labels.view)
 
     def panel_worth(self, view: str | None = None) -> PanelDocument:
         """What the judges, and the raters, are worth together: effective numbers, votes and weights."""

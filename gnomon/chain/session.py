@@ -20,12 +20,22 @@ from gnomon.data.errors import StudyFileError
 from gnomon.data.facts import FACTS
 from gnomon.data.files import write_atomically
 from gnomon.data.maintenance.integrity import FAULTS, blame_wrong_row
-from gnomon.data.records import IMPORTED
+from gnomon.data.records import IMPORTED, LabelPolicy
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import StoredSettings
-from gnomon.study_file import FILE, StudyFile, TransportSpec, database_url, read_study, read_study_tolerating_judges
+from gnomon.study_file import (
+    FILE,
+    StudyFile,
+    TransportSpec,
+    database_url,
+    read_study,
+    read_study_tolerating_judges,
+    resolve_study_path,
+)
 
+LONGEST_GUIDELINE = 100_000
+"""Characters of the longest guideline."""
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
@@ -114,11 +124,70 @@ def sync_settings(store: Store, file: StudyFile, broken: Sequence[str] = (), fol
         The study's folder, where protocols in files lie; without it the scope of the design stays as it was stored.
     """
     scope = None if folder is None else planned_scope(file, folder, store)
-    store.update_settings(lambda held: _study_settings(store, file, held, broken, scope))
+    guideline = None if folder is None else read_guideline(folder, file)
+    if guideline is not None:
+        store.add_label_policies([guideline])
+    store.update_settings(
+        lambda held: _with_guideline(_study_settings(store, file, held, broken, scope), held, guideline, folder)
+    )
     if file.counts == "published":
         bundled.add_published(store)
     if file.labels.calibration_set:
         bundled.calibration_set().add_to_store(store)
+
+
+def read_guideline(folder: Path, file: StudyFile) -> LabelPolicy | None:
+    """The guideline that `[labels] guideline` names, or None.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    file : StudyFile
+        The study file.
+
+    Raises
+    ------
+    StudyFileError
+        If it is not in the study's folder, cannot be read, or is empty or too long.
+    """
+    name = file.labels.guideline
+    return None if name is None else label_policy(resolve_study_path(folder, name, "the guideline"), name)
+
+
+def label_policy(path: Path, name: str) -> LabelPolicy:
+    """A guideline from a text file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        Name that people know the guideline by.
+
+    Raises
+    ------
+    StudyFileError
+        If it cannot be read, or is empty or too long.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path}: the guideline cannot be read ({error}): give a UTF-8 text file") from error
+    if not text.strip() or len(text) > LONGEST_GUIDELINE:
+        raise StudyFileError(
+            f"{path}: the guideline has {len(text):,} characters: give a text of 1 to {LONGEST_GUIDELINE:,}"
+        )
+    return LabelPolicy(name, text)
+
+
+def _with_guideline(
+    settings: StoredSettings, held: StoredSettings, guideline: LabelPolicy | None, folder: Path | None
+) -> StoredSettings:
+    """The settings with the guideline that the file names; where it never named one, the setting stays away."""
+    if folder is None or (guideline is None and not held.get("label_policy")):
+        return settings
+    return {**settings, "label_policy": "" if guideline is None else guideline.hash}
 
 
 def sync_scope(study: OpenStudy, layers: Mapping[str, int]) -> None:

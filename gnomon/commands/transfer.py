@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gnomon.calibration.audit.label_notes import label_notes
-from gnomon.chain.session import OpenStudy, opened, sync_settings, write_study_file
+from gnomon.chain.session import OpenStudy, label_policy, opened, sync_settings, write_study_file
 from gnomon.console import print_json, print_status
 from gnomon.data import importers
 from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.display_text import escape_controls
 from gnomon.data.importers import ImportCounts, ImportOptions, ImportReport, ParsedFiles
 from gnomon.data.importers.tabular.map_suggestion import suggest_map
+from gnomon.data.records import LabelPolicy
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import COUNTS
@@ -69,6 +70,11 @@ def import_files(
     if not landed.accepted:
         raise InputError(f"{_file_names(paths)}: no row fits the format '{format_}': nothing was stored")
     return document
+
+
+def read_guideline_file(path: Path) -> LabelPolicy:
+    """The guideline in a text file, known by the file's name."""
+    return label_policy(path, path.name)
 
 
 def suggest_columns(paths: Sequence[Path], options: ImportOptions) -> None:

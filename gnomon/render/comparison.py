@@ -9,6 +9,7 @@ from rich.text import Text
 
 from gnomon.calibration.comparison.comparison_results import ArmComparison, PairedMeasure, RubricComparison
 from gnomon.calibration.comparison.comparison_sentences import format_change, format_p, judge_names
+from gnomon.calibration.comparison.policy_results import PolicyDocument
 from gnomon.calibration.panel_worth.panel_results import PanelDocument, PanelWorth
 from gnomon.data.results import Estimate
 from gnomon.render.text_console import TextConsole
@@ -53,6 +54,25 @@ def print_panel(found: PanelDocument) -> None:
                 console.print(line)
             console.print()
     for line in found.reasons:
+        console.print(line)
+
+
+def print_policies(found: PolicyDocument) -> None:
+    """Print labels by guideline, and judges' errors by the labels of each."""
+    console = TextConsole(None if sys.stdout.isatty() else PIPED)
+    shown = _plain_table("guideline", "trials", "raters", "base rates", "agreement", "alpha")
+    for policy in found.policies:
+        rates = ", ".join(f"{arm} {_interval_cell(rate)}" for arm, rate in policy.base_rates.items())
+        cells = [_interval_cell(each) for each in (policy.agreement, policy.alpha)]
+        shown.add_row(policy.name, f"{policy.trials:,}", f"{len(policy.raters)}", rates, *cells)
+    console.print(shown)
+    errors = _plain_table("judge", "guideline", "arm", "trials", "sensitivity", "specificity", "Youden's J")
+    for policy in found.policies:
+        for row in policy.judges:
+            rates = [_interval_cell(each) for each in (row.sensitivity, row.specificity, row.youden)]
+            errors.add_row(row.judge, policy.name, row.arm or "all", f"{row.labelled:,}", *rates)
+    console.print(errors)
+    for line in found.words:
         console.print(line)
 
 

@@ -23,6 +23,7 @@ from pydantic_core.core_schema import ModelSchema
 from gnomon.calibration.cards.calibration_card import CARD_SCHEMA, CalibrationCard
 from gnomon.calibration.cards.requirements import GateDocument
 from gnomon.calibration.comparison.comparison_results import RubricComparison
+from gnomon.calibration.comparison.policy_results import PolicyDocument
 from gnomon.calibration.panel_worth.panel_results import PanelDocument
 from gnomon.calibration.results.audit import AuditDocument, RecountDocument
 from gnomon.calibration.results.label_plan import LabelPlan
@@ -74,6 +75,7 @@ SECTIONS = (
     JsonSection("gnomon certify", Certificate),
     JsonSection("gnomon transport", TransportAudit),
     JsonSection("gnomon drift", RunningErrors),
+    JsonSection("gnomon calibrate --policies", PolicyDocument),
     JsonSection("gnomon plan", LabelPlan),
 )
 

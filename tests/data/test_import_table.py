@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from gnomon.data.errors import InputError
 from gnomon.data.importers import ImportOptions, parse_files
-from gnomon.data.records import RaterKind
+from gnomon.data.records import LabelPolicy, RaterKind
 from gnomon.data.storage import tables
 
 MAP = """
@@ -297,3 +297,14 @@ def test_a_kind_of_rater_that_is_none_is_told(store, tmp_path, column_map):
     landed, problems = bring(store, path, column_map(MAP.replace("[label]\n", '[label]\nkind = "made"\n')))
     assert landed.new["labels"] == 0
     assert "'kind' is 'robot': choose from person, model, rule" in problems[0]
+
+
+def test_the_same_answer_under_another_guideline_is_a_label_of_its_own(store, tmp_path, column_map):
+    """Else only the labels that a new clause moves would be stored, and all labels under both would have moved."""
+    path = write(tmp_path / "t.csv", [ROW])
+    old, new = LabelPolicy("old", "Name it."), LabelPolicy("new", "Name or describe it.")
+    for guideline in (None, old, new, new, None):
+        parse_files("table", [path], ImportOptions(map=column_map(MAP), guideline=guideline)).ingest_into(store)
+    found = [(label.policy, label.revision, label.claims) for label in labels(store)]
+    assert found == [("", 0, True), (old.hash, 1, True), (new.hash, 2, True)]
+    assert set(store.label_policies()) == {old.hash, new.hash}

@@ -13,6 +13,7 @@ from gnomon.render import verdicts as render_verdicts
 
 if TYPE_CHECKING:
     from gnomon.calibration.comparison.comparison_results import RubricComparison
+    from gnomon.calibration.comparison.policy_results import PolicyDocument
     from gnomon.calibration.panel_worth.panel_results import PanelDocument
     from gnomon.chain.verdict_collection import JudgeResults
     from gnomon.judging.runs.cost_estimate import CostEstimate
@@ -81,3 +82,17 @@ def weigh_panel(folder: Path, view: str | None) -> PanelDocument:
     """
     with open_study(folder) as study:
         return study.panel_worth(view)
+
+
+def compare_policies(folder: Path, view: str | None) -> PolicyDocument:
+    """Labels, agreement and judge error by the guideline that raters followed.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    view : str, optional
+        Label view; None for the study's.
+    """
+    with open_study(folder) as study:
+        return study.compare_policies(view)

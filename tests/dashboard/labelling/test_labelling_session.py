@@ -6,7 +6,7 @@ import pytest
 
 from gnomon.dashboard.labelling import exposure_log
 from gnomon.dashboard.labelling.labelling_session import SETTLE, LabellingSession, labelled_by
-from gnomon.data.records import LONGEST_NOTE, Exposure, Facts, JudgeVersion, Label, LabelKind, Verdict
+from gnomon.data.records import LONGEST_NOTE, Exposure, Facts, JudgeVersion, Label, LabelKind, LabelPolicy, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -303,3 +303,11 @@ def test_the_telling_queue_draws_by_what_a_label_is_worth(store, make_trial, clo
     drawn = [(read(made, clock), made.item.stratum) for _ in range(10) if label(made, clock)]
     assert made.message == ""
     assert {stratum for _, stratum in drawn} == {"uncertain", "audit"}
+
+
+def test_labels_carry_the_guideline_that_the_page_shows(store: Store, make_trial, clock: Clock):
+    make_trial()
+    guideline = LabelPolicy("guideline.md", "A concept must be named.")
+    desk = LabellingSession(store, "ann", clock=clock, guideline=guideline)
+    label(desk, clock)
+    assert store.read_frame(tables.labels)["policy"].tolist() == [guideline.hash]
