@@ -1,0 +1,192 @@
+"""Sections of the Judges page that are computed when they are asked for: a panel's worth, two versions, guidelines."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from gnomon.calibration.comparison.compared_versions import versions_with_verdicts
+from gnomon.calibration.comparison.comparison_results import RubricComparison
+from gnomon.calibration.comparison.comparison_sentences import judge_names
+from gnomon.calibration.comparison.label_policies import policy_document
+from gnomon.calibration.comparison.policy_results import PolicyDocument
+from gnomon.calibration.comparison.rubric_comparison import compare_rubrics
+from gnomon.calibration.panel_worth.panel_results import PanelDocument, PanelWorth
+from gnomon.calibration.panel_worth.panel_worth import panel_document
+from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.formatting import non_breaking
+
+Stamp = tuple[int, ...]
+_POINTS: dict[str, ColumnConfig] = {
+    name: st.column_config.NumberColumn(shown, format="percent")
+    for name, shown in {"value": "difference", "low": "95 % from", "high": "to"}.items()
+}
+
+
+def show_panel_worth(store: Store, url: str, view: str, stamp: Stamp) -> None:
+    """What judges, and raters, are worth together, once it is asked for.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    url : str
+        Its address, by which results are kept.
+    view : str
+        Label view.
+    stamp : tuple of int
+        Changes when a fact is added.
+    """
+    st.subheader("What the judges are worth together")
+    if not st.toggle("Compute the effective number of judges and raters", key="panel-worth"):
+        st.caption("Judges that err on the same trials are worth fewer independent ones. The test split is not read.")
+        return
+    found = _cached_panel(url, view, stamp, store)
+    for panel in (found.judges, found.raters):
+        if panel is not None:
+            for line in panel.words:
+                st.text(non_breaking(line))
+            st.dataframe(_panel_table(panel), hide_index=True)
+    for line in found.reasons:
+        st.caption(non_breaking(line))
+
+
+def show_comparison(store: Store, url: str, view: str, stamp: Stamp) -> None:
+    """Two versions, chosen by the reader, on the same labelled trials.
+
+    Parameters
+    ----------
+    store, url, view, stamp
+        As in `show_panel_worth`.
+    """
+    known = versions_with_verdicts(store)
+    if len(known) < 2:
+        return
+    names = {
+        str(version): f"{name} {str(version)[:8]}"
+        for version, name in zip(known["version"], known["name"], strict=True)
+    }
+    st.subheader("Two versions on the same labels")
+    left, right = st.columns(2)
+    with left:
+        first = _choose_version("What there was", "compare-a", names)
+    with right:
+        second = _choose_version("What is to be better", "compare-b", names)
+    if first is None or second is None or first == second:
+        st.caption("Choose two versions: they are compared on dev, and train where neither learnt from it; never test.")
+        return
+    try:
+        found = _cached_comparison(url, first, second, view, stamp, store)
+    except NotEnoughDataError as why:
+        st.text(non_breaking(str(why)))
+        return
+    for line in found.words:
+        st.text(non_breaking(line))
+    st.dataframe(_comparison_table(found), hide_index=True, column_config=_POINTS)
+    if found.changed:
+        with st.expander(f"Trials whose outcome changed: {len(found.changed):,}"):
+            st.dataframe(_changed_table(found), hide_index=True)
+
+
+def _choose_version(label: str, key: str, names: dict[str, str]) -> str | None:
+    return st.selectbox(
+        label, list(names), index=None, format_func=names.__getitem__, key=key, placeholder="Choose a version"
+    )
+
+
+def show_policies(store: Store, url: str, view: str, stamp: Stamp) -> None:
+    """Labels by guideline; nothing where no label has one.
+
+    Parameters
+    ----------
+    store, url, view, stamp
+        As in `show_panel_worth`.
+    """
+    if not store.label_policies():
+        return
+    st.subheader("Labels by guideline")
+    try:
+        found = _cached_policies(url, view, stamp, store)
+    except NotEnoughDataError as why:
+        st.text(non_breaking(str(why)))
+        return
+    for line in found.words:
+        st.text(non_breaking(line))
+    for policy in found.policies:
+        if policy.text:
+            with st.expander(f"Guideline {policy.name}"):
+                st.text(policy.text)
+
+
+@st.cache_data(max_entries=16, show_spinner="Weighing the panel")
+def _cached_panel(url: str, view: str, stamp: Stamp, _store: Store) -> PanelDocument:
+    return panel_document(_store, view)
+
+
+@st.cache_data(max_entries=32, show_spinner="Comparing")
+def _cached_comparison(url: str, a: str, b: str, view: str, stamp: Stamp, _store: Store) -> RubricComparison:
+    return compare_rubrics(_store, a, b, view=view)
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing guidelines")
+def _cached_policies(url: str, view: str, stamp: Stamp, _store: Store) -> PolicyDocument:
+    return policy_document(_store, view)
+
+
+def _panel_table(panel: PanelWorth) -> pd.DataFrame:
+    rows = [
+        {
+            "arm": arm.arm or "all",
+            "trials": arm.trials,
+            "base rate": None if arm.base_rate is None else round(arm.base_rate.value, 3),
+            "correlation": None if arm.correlation is None else round(arm.correlation.value, 3),
+            "effective number": None if arm.effective is None else round(arm.effective.value, 2),
+            "from": None if arm.effective is None else round(arm.effective.low, 2),
+            "to": None if arm.effective is None else round(arm.effective.high, 2),
+            "why not": arm.reason,
+        }
+        for arm in panel.arms
+    ]
+    return pd.DataFrame(rows)
+
+
+def _comparison_table(found: RubricComparison) -> pd.DataFrame:
+    one, other = judge_names(found)
+    rows = [
+        {
+            "arm": arm.arm or "all",
+            "events": None if arm.base_rate is None else round(arm.base_rate.value, 3),
+            "measure": "Youden's J" if row.measure == "youden" else row.measure,
+            "trials": row.of,
+            one: None if row.a is None else round(row.a.value, 3),
+            other: None if row.b is None else round(row.b.value, 3),
+            "value": row.difference.value,
+            "low": row.difference.low,
+            "high": row.difference.high,
+            "p": row.p_exact,
+            "p, corrected": row.p_adjusted,
+        }
+        for arm in found.arms
+        for row in arm.measures
+        if row.difference is not None
+    ]
+    return pd.DataFrame(rows)
+
+
+def _changed_table(found: RubricComparison) -> pd.DataFrame:
+    one, other = judge_names(found)
+    right = {"a": one, "b": other}
+    rows = [
+        {
+            "trial": item.trial,
+            "arm": item.arm,
+            "label": item.label,
+            one: item.a,
+            other: item.b,
+            "right": right.get(item.right, item.right),
+        }
+        for item in found.changed
+    ]
+    return pd.DataFrame(rows)
