@@ -14,6 +14,7 @@ from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
 from gnomon.calibration.results.error_rates import EvidenceLevel
 from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.components import comparison_section
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
 from gnomon.data.glossary import define_terms
@@ -66,6 +67,10 @@ def show_page() -> None:
     _agreement_section(document, view)
     _correction_methods(document, judge)
     _panel_section(document)
+    stamp = study_picker.change_token(store)
+    comparison_section.show_panel_worth(store, place.url, view, stamp)
+    comparison_section.show_comparison(store, place.url, view, stamp)
+    comparison_section.show_policies(store, place.url, view, stamp)
     _revision_section(document)
     _contradiction_section(document)
     _drift_section(document, judge)
