@@ -51,7 +51,7 @@ def find_version(known: pd.DataFrame, wanted: str) -> ComparedJudge:
         if len(found):
             row = found.iloc[0]
             return compared_judge(str(row["name"]), str(row["version"]), str(row["kind"]), row["config"])
-    there = ", ".join(f"{row.name_} ({row.version[:12]})" for row in _named_rows(known)) or "none"
+    there = ", ".join(f"{row['name']} ({row['version'][:12]})" for row in known.to_dict("records")) or "none"
     raise UnknownNameError(f"judge '{wanted}': no verdict of it is stored: versions with verdicts: {there}")
 
 
@@ -95,7 +95,8 @@ def related_versions(known: pd.DataFrame, a: ComparedJudge, b: ComparedJudge) ->
     a, b : ComparedJudge
         The judges.
     """
-    every = [compared_judge(row.name_, row.version, row.kind, row.config) for row in _named_rows(known)]
+    rows = known.to_dict("records")
+    every = [compared_judge(row["name"], row["version"], row["kind"], row["config"]) for row in rows]
     models = {(judge.kind, judge.model) for judge in (a, b) if judge.model is not None}
     return [
         judge
@@ -103,7 +104,3 @@ def related_versions(known: pd.DataFrame, a: ComparedJudge, b: ComparedJudge) ->
         if judge.version not in (a.version, b.version)
         and (judge.judge in (a.judge, b.judge) or (judge.kind, judge.model) in models)
     ]
-
-
-def _named_rows(known: pd.DataFrame) -> list[pd.DataFrame]:
-    return list(known.rename(columns={"name": "name_"}).itertuples(index=False))

@@ -222,8 +222,8 @@ def _policy_change(
         best_a=_best_judge(compared, "a"),
         best_b=_best_judge(compared, "b"),
         items=tuple(
-            MovedLabel(trial=row.trial, arm=row.arm_a, a=row.outcome_a, b=row.outcome_b)
-            for row in differ.sort_values(["arm_a", "trial"]).itertuples(index=False)
+            MovedLabel(trial=row["trial"], arm=row["arm_a"], a=row["outcome_a"], b=row["outcome_b"])
+            for row in differ.sort_values(["arm_a", "trial"]).to_dict("records")
         ),
     )
 

@@ -173,15 +173,15 @@ def _changed_items(both: pd.DataFrame) -> tuple[ChangedItem, ...]:
     right = {(True, True): "both", (True, False): "a", (False, True): "b", (False, False): "neither"}
     items = [
         ChangedItem(
-            trial=row.trial,
-            arm=row.arm,
-            split=row.split,
-            label=row.label,
-            a=row.outcome_a,
-            b=row.outcome_b,
-            right=right[row.a == row.truth, row.b == row.truth],
+            trial=row["trial"],
+            arm=row["arm"],
+            split=row["split"],
+            label=row["label"],
+            a=row["outcome_a"],
+            b=row["outcome_b"],
+            right=right[bool(row["a"] == row["truth"]), bool(row["b"] == row["truth"])],
         )
-        for row in differ.itertuples(index=False)
+        for row in differ.to_dict("records")
     ]
     order = ("a", "b", "neither", "both")
     return tuple(sorted(items, key=lambda item: (order.index(item.right), item.arm, item.trial)))

@@ -217,7 +217,7 @@ def panel_of_version(store: Store, version: str, view: str) -> PanelWorth | None
 def _from_rows(
     members: Sequence[tuple[str, str | None]], rows: pd.DataFrame, columns: Sequence[str], *, has_truth: bool
 ) -> PanelReadings:
-    said = np.column_stack([rows[name].astype(float).to_numpy() for name in columns])
+    said = np.column_stack([rows[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in columns])
     truth = rows["truth"].to_numpy(dtype=bool) if has_truth else None
     return PanelReadings(members, said, rows["arm"].to_numpy(dtype=object), truth, rows["weight"].to_numpy(dtype=float))
 
@@ -241,7 +241,7 @@ def _measure_panel(
 ) -> PanelWorth:
     whole = _effective_members(None, read, confidence)
     arms = arms_in(pd.DataFrame({"arm": read.arm}))
-    parts = [_effective_members(arm, read.among(read.arm == arm), confidence) for arm in arms]
+    parts = [_effective_members(arm, read.among(np.asarray(read.arm == arm)), confidence) for arm in arms]
     complete = read.among(~np.isnan(read.said).any(axis=1))
     has_votes = complete.truth is not None and len(complete.arm) >= FEWEST_COMPLETE
     weights, weighted = _weighted_vote(complete, confidence) if has_votes else (None, None)
