@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import combinations
 from typing import cast
@@ -10,6 +11,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from gnomon.calibration.agreement.base_rates import commonest_outcome
 from gnomon.calibration.agreement.coefficients import cohen_kappa, gwet_ac1, krippendorff_alpha
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.numerics.proportions import wilson_interval
@@ -132,10 +134,17 @@ def _group_agreement(kind: str, values: np.ndarray) -> GroupAgreement:
         group=f"{kind}s",
         members=values.shape[1],
         n=n,
+        **asdict(commonest_outcome(_outcome_counts(values))),
         ac1=None if reason else _estimate_or_none(partial(gwet_ac1, values, categories=list(CODES.values()))),
         alpha=None if reason else _estimate_or_none(partial(krippendorff_alpha, values)),
         reason=reason,
     )
+
+
+def _outcome_counts(values: np.ndarray) -> np.ndarray:
+    """Answers with each outcome on units that two or more rated."""
+    twice = values[(~np.isnan(values)).sum(axis=1) >= 2]
+    return np.bincount(twice[~np.isnan(twice)].astype(int), minlength=len(CODES))
 
 
 def _pair_agreement(
@@ -161,6 +170,7 @@ def _pair_agreement(
         n=n,
         selected=selected,
         disagreements=n - same,
+        **asdict(commonest_outcome(table.sum(axis=0) + table.sum(axis=1))),
         **{name: None if reason else _estimate_or_none(way) for name, way in coefficients.items()},
         reason=reason,
     )

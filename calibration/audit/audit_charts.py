@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import altair as alt
@@ -126,7 +127,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
     Parameters
     ----------
     agreement : pandas.DataFrame
-        Frame of `audit_frames.agreement_frame`: a, b, coefficient, value, low, high, n, reason.
+        Frame of `audit_frames.agreement_frame`: a, b, coefficient, value, low, high, n, base_rate, reason.
     coefficient : str, default "Gwet's AC1"
         Coefficient to show, one of the values of `audit_frames.COEFFICIENTS`.
     """
@@ -139,7 +140,10 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
             "too few" if missing else f"{low:.2f} to {high:.2f}"
             for low, high, missing in zip(rows["low"], rows["high"], absent, strict=True)
         ],
-        size=[f"n = {n}" for n in rows["n"]],
+        size=[
+            f"n = {n}" if math.isnan(base) else f"n = {n}, base {base:.2f}".replace("0.", ".")
+            for n, base in zip(rows["n"], rows["base_rate"], strict=True)
+        ],
     )
     base = alt.Chart(shown).encode(
         x=alt.X("a:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, orient="top", domain=False, ticks=False)),
@@ -149,6 +153,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
             alt.Tooltip("b:N", title="Other"),
             *_interval_tips(".2f"),
             alt.Tooltip("n:Q", title="Transcripts both read"),
+            alt.Tooltip("base_rate:Q", title="Share of the commonest outcome", format=".2f"),
             alt.Tooltip("reason:N", title="Not given because"),
         ],
     )

@@ -181,7 +181,7 @@ def panel_rows(panel: PanelSummary) -> list[tuple[str, PanelEstimate]]:
 
 
 def agreement_frame(audit: ViewAudit) -> pd.DataFrame:
-    """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n, reason.
+    """Agreement of each pair of judges and raters: a, b, coefficient, value, low, high, n, base_rate, reason.
 
     An undefined coefficient has no row; one that is not given for lack of trials has a row with its reason.
     """
@@ -192,9 +192,10 @@ def agreement_frame(audit: ViewAudit) -> pd.DataFrame:
             coefficient: Estimate | None = getattr(pair, key)
             if coefficient is not None or (pair.reason and pair.n + pair.selected):
                 interval = dict.fromkeys(INTERVAL) if coefficient is None else _interval_fields(coefficient)
-                rows.append({**names, "coefficient": name, **interval, "n": pair.n, "reason": pair.reason})
-    frame = pd.DataFrame(rows, columns=["a", "b", "coefficient", *INTERVAL, "n", "reason"])
-    return frame.astype(dict.fromkeys(INTERVAL, float))
+                rows.append({**names, "coefficient": name, **interval, "n": pair.n})
+                rows[-1] |= {"base_rate": pair.base_rate, "reason": pair.reason}
+    frame = pd.DataFrame(rows, columns=["a", "b", "coefficient", *INTERVAL, "n", "base_rate", "reason"])
+    return frame.astype(dict.fromkeys((*INTERVAL, "base_rate"), float))
 
 
 def pair_names(pair: PairAgreement) -> tuple[str, str]:

@@ -21,6 +21,10 @@ class PairAgreement(ResultPart):
     """Further trials that both read, which do not count: chosen for labelling because of what judges said."""
     disagreements: int = 0
     """Trials, of `n`, with different outcomes."""
+    base_rate: float | None = None
+    """Share of the commonest outcome among both members' answers: coefficients are to be read beside it."""
+    base_outcome: str | None = None
+    """The commonest outcome."""
     agreement: Estimate | None
     """Share of trials with the same outcome (Wilson)."""
     cohen: Estimate | None
@@ -39,6 +43,10 @@ class GroupAgreement(ResultPart):
     group: str
     members: int
     n: int
+    base_rate: float | None = None
+    """Share of the commonest outcome among all members' answers on these trials."""
+    base_outcome: str | None = None
+    """The commonest outcome."""
     ac1: Estimate | None
     alpha: Estimate | None
     reason: str | None = None

@@ -262,7 +262,10 @@ def _agreement_section(document: ViewAudit, view: str) -> None:
         cell: f"{' and '.join(key)}: {apart[key]} with different outcomes" for key, cell in cells.items() if apart[key]
     }
     _read_cell(told, cells[clicked["a"], clicked["b"]] if clicked else None, "agreement cell")
-    st.caption("Trials chosen because judges disagree are excluded here: they were selected for disagreement.")
+    st.caption(
+        "Trials chosen because judges disagree are excluded here: they were selected for disagreement. Base: share of "
+        "the commonest outcome among both members' answers; where it is near 1, coefficients are low for good members."
+    )
     for pair in (pair for pair in pairs if pair.reason and pair.n + pair.selected):
         st.caption(non_breaking(f"{escape_markdown(' and '.join(audit_frames.pair_names(pair)))}: {pair.reason}."))
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from gnomon.calibration.agreement.pairwise import JUDGE
 from gnomon.calibration.audit.audit_frames import COEFFICIENTS, PANEL_NOTE, pair_names, panel_rows
 from gnomon.calibration.audit.narrative import needs_sentences
-from gnomon.calibration.results.agreement import Agreement
+from gnomon.calibration.results.agreement import Agreement, GroupAgreement, PairAgreement
 from gnomon.calibration.results.audit import AuditDocument, JudgeAudit
 from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.results.label_funnel import LabelFunnel
@@ -104,20 +104,34 @@ def _print_agreement(console: TextConsole, views: Mapping[str, Agreement]) -> No
         ranked = sorted(pairs, key=lambda pair: (JUDGE in (pair.a_kind, pair.b_kind), -pair.n))
         console.print(Text("Agreement on the outcome", style="bold") + Text(f"  by {view} labels"))
         shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        for name in ("  pair", "trials", "differ", *(COEFFICIENTS[key] for key in SHOWN_COEFFICIENTS)):
+        for name in ("  pair", "trials", "differ", "base rate", *(COEFFICIENTS[key] for key in SHOWN_COEFFICIENTS)):
             shown.add_column(name.removeprefix("Krippendorff's "), no_wrap=name != "  pair")
         for pair in ranked[:MOST_PAIRS]:
             cells = ["too few" if pair.reason else _rate_cell(getattr(pair, key)) for key in SHOWN_COEFFICIENTS]
-            shown.add_row(f"  {' and '.join(pair_names(pair))}", f"{pair.n:,}", f"{pair.disagreements:,}", *cells)
+            shown.add_row(
+                f"  {' and '.join(pair_names(pair))}",
+                f"{pair.n:,}",
+                f"{pair.disagreements:,}",
+                _base_cell(pair),
+                *cells,
+            )
         console.print(shown)
         for group in agreement.groups:
             if group.alpha is not None:
                 told = f"All {group.members} {group.group}, {group.n:,} trials: Krippendorff's alpha"
-                console.print(f"{told} {_rate_cell(group.alpha)}.")
+                base = f", beside a base rate of {_base_cell(group)}" if group.base_rate is not None else ""
+                console.print(f"{told} {_rate_cell(group.alpha)}{base}.")
         if len(pairs) > MOST_PAIRS:
             console.print(f"{len(pairs) - MOST_PAIRS:,} more pairs: --json lists all.")
         console.print()
         return
+
+
+def _base_cell(each: PairAgreement | GroupAgreement) -> str:
+    """The commonest outcome and its share."""
+    if each.base_rate is None:
+        return ""
+    return f"{each.base_outcome} {_without_leading_zero(each.base_rate)}"
 
 
 def _format_estimate(estimate: Estimate | None, signed: bool) -> str:
