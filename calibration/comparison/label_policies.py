@@ -24,6 +24,7 @@ from gnomon.calibration.comparison.policy_results import (
 from gnomon.calibration.comparison.policy_sentences import policy_sentences
 from gnomon.calibration.error_rates.confusion import confusion_from_rows, judged_trials, pair_with_labels
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
+from gnomon.calibration.labels.undecided_facts import with_readings
 from gnomon.calibration.labels.views import (
     KEYS,
     label_events,
@@ -119,7 +120,8 @@ def labels_by_policy(store: Store, view: str) -> pd.DataFrame:
     )
     chosen = ordered.drop_duplicates(keys, keep="first" if view == "first" else "last")
     typed = chosen.astype(dict.fromkeys(CORE_FLAGS, bool))
-    return with_outcomes(typed, load_settings(store).rule).reset_index(drop=True)
+    rule = load_settings(store).rule
+    return with_readings(with_outcomes(typed, rule).reset_index(drop=True), rule)
 
 
 def _policy_labels(
