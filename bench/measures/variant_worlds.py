@@ -328,7 +328,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--design", choices=[name for name, design in DESIGNS.items() if design.subjects == 1])
     parser.add_argument("--world", choices=list(WORLDS))
-    parser.add_argument("--estimand", choices=ESTIMANDS)
+    parser.add_argument("--estimand", choices=ESTIMANDS, nargs="*")
     parser.add_argument("--into", type=Path)
     chosen = parser.parse_args()
     held = chosen.into.read_text().splitlines() if chosen.into and chosen.into.exists() else []
@@ -339,7 +339,7 @@ def main() -> None:
             name, began = f"{design} {world}", time.perf_counter()
             if name in done:
                 continue
-            estimands = (chosen.estimand,) if chosen.estimand else ESTIMANDS
+            estimands = tuple(chosen.estimand or ESTIMANDS)
             rows = measure_variant_world(world, DESIGNS[design], estimands, chosen.studies)
             line = json.dumps(
                 {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -206,6 +207,9 @@ def test_the_embedded_subject_is_read_as_transformers_reads_it(smollm: LoadedSub
         shares = torch.log_softmax(reference_logits(smollm.model, request, len(prompt)).double(), dim=0)
         found = answer.readings[ANSWER]
         assert found.log_probabilities["b"] == pytest.approx(shares[40].item(), abs=2e-5)
+        for option, tokens in (("a", [20, 30]), ("b", [40])):
+            expected = shares[tokens].exp().sum().item()
+            assert math.exp(found.log_probabilities[option]) == pytest.approx(expected, abs=1e-5)
         assert found.entropy == pytest.approx(-(shares.exp() * shares).sum().item(), abs=2e-5)
 
 
