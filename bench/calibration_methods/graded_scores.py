@@ -331,13 +331,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--only", default="", help="worlds whose names begin so")
     asked = parser.parse_args()
     there = asked.out.read_text(encoding="utf-8").splitlines() if asked.out.exists() else []
     lines: list[GradedRun] = [json.loads(line) for line in there]
     done = {(line["world"], line["run"]) for line in lines}
     with asked.out.open("a", encoding="utf-8") as file:
         for world, run, work in all_runs(asked.runs):
-            if (world, run) not in done:
+            if world.startswith(asked.only) and (world, run) not in done:
                 line = GradedRun(world=world, run=run, numbers=work())
                 lines.append(line)
                 file.write(json.dumps(line) + "\n")

@@ -142,12 +142,14 @@ def test_the_text_of_other_judges_is_no_score(fill: Fill) -> None:
     assert graded_calibration(fill(in_raw=True, kind="openai"), "small-1") is None
 
 
-@pytest.mark.parametrize(("shift", "passed"), [(0.0, True), (0.2, False)])
+@pytest.mark.parametrize(("shift", "passed"), [(0.0, True), (0.3, False)])
 def test_a_map_is_checked_on_each_model_and_only_with_a_margin(fill: Fill, shift: float, passed: bool) -> None:
     store = fill(shift=shift, labelled=0.9)
-    found = calibrated(store, 0.12).arms[1].transfers
+    found = calibrated(store, 0.16).arms[1].transfers
     assert {each.target: each.is_usable for each in found} == {"model big": passed, "model little": passed}
     assert {each.status for each in calibrated(store).arms[1].transfers} == {TransferStatus.NOT_CHECKED}
+    store.save_settings({**store.study_settings(), "transport": {"margin": 0.16}})
+    assert calibrated(store).arms[1].transfers == found
 
 
 def test_few_labels_give_a_reason_and_no_estimate(fill: Fill) -> None:
