@@ -25,6 +25,10 @@ class DocumentError(InputError):
         self.problem = problem
 
 
+SMALL_FILE = 10_000_000
+"""Bytes of a file up to which it takes no command more than 20 seconds of work or 1.5 GB of memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The most of one quantity.
@@ -40,7 +44,7 @@ class Bound:
     reason : str
         What the bound protects, for the documentation.
     bytes_each : int
-        Bytes of a file for each of which it may have one, where that is more than the bound; 0 for none.
+        Bytes of a file, beyond `SMALL_FILE`, for each of which it may have one more; 0 for none.
     """
 
     setting: str
@@ -96,10 +100,20 @@ DEPTH = Bound("GNOMON_MAX_DEPTH", 100, "levels of nesting", "one JSON or TOML do
 COLUMNS = Bound("GNOMON_MAX_COLUMNS", 10_000, "columns", "one table")
 UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 100 for each packed byte", "one archive")
 WORKBOOK = Bound("GNOMON_MAX_WORKBOOK", 40_000_000, "unpacked bytes beyond 2 for each packed byte", "one workbook")
-ROWS = Bound("GNOMON_MAX_ROWS", 110_000, "rows (or one for each 90 bytes)", "one table, log or export", 90)
-FACTS = Bound("GNOMON_MAX_FACTS", 110_000, "trials, verdicts and labels (or one for each 90 bytes)", "one import", 90)
-CELLS = Bound("GNOMON_MAX_CELLS", 2_500_000, "cells (or one for each 4 bytes)", "one table", 4)
-SHEET_CELLS = Bound("GNOMON_MAX_SHEET_CELLS", 1_200_000, "cells (or one for each 8 bytes)", "one workbook", 8)
+ROWS = Bound(
+    "GNOMON_MAX_ROWS", 100_000, "rows (and one for each 40 bytes beyond 10 MB)", "one table, log or export", 40
+)
+FACTS = Bound(
+    "GNOMON_MAX_FACTS",
+    100_000,
+    "trials, verdicts and labels (and one for each 30 bytes beyond 10 MB)",
+    "one import",
+    30,
+)
+CELLS = Bound("GNOMON_MAX_CELLS", 2_500_000, "cells (and one for each 4 bytes beyond 10 MB)", "one table", 4)
+SHEET_CELLS = Bound(
+    "GNOMON_MAX_SHEET_CELLS", 1_200_000, "cells (and one for each 8 bytes beyond 10 MB)", "one workbook", 8
+)
 REVISIONS = Bound("GNOMON_MAX_REVISIONS", 100, "labels of one rater on one trial", "one import")
 BLANK_ROWS = Bound("GNOMON_MAX_BLANK_ROWS", 1_100_000, "blank rows", "one table")
 PROBLEMS = Bound("GNOMON_MAX_PROBLEMS", 100_000, "rows that cannot be read", "one import")
@@ -149,8 +163,8 @@ BOUNDS = (
 
 @dataclass(slots=True)
 class Allowance:
-    """How many rows, facts or cells may still come from files: as many as the bound says, and from large files one for
-    so many bytes. Rows of a few bytes each are no trials, and millions of them fit into a small file.
+    """How many rows, facts or cells may still come from files: as many as the bound says, and from large files more
+    by their size. Rows of a few bytes each are no trials, and millions of them fit into a small file.
 
     Parameters
     ----------
@@ -170,7 +184,8 @@ class Allowance:
 
     def __post_init__(self) -> None:
         """Nothing was taken yet."""
-        self.left = max(self.bound.most, self.size // self.bound.bytes_each if self.bound.bytes_each else 0)
+        beyond = max(0, self.size - SMALL_FILE)
+        self.left = self.bound.most + (beyond // self.bound.bytes_each if self.bound.bytes_each else 0)
         self.blank_left = BLANK_ROWS.most
 
     @classmethod

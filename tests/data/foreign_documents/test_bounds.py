@@ -15,6 +15,7 @@ from openpyxl import Workbook
 from pyarrow import parquet
 
 from gnomon.data.errors import InputError
+from gnomon.data.foreign_documents import bounds
 from gnomon.data.foreign_documents.bounds import BOUNDS, VALUES, Bound, DocumentError
 from gnomon.data.foreign_documents.display_text import clean_line, clean_text, escape_controls
 from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, read_json_file
@@ -177,7 +178,9 @@ def test_a_table_of_too_many_columns_is_refused(tmp_path):
 def test_a_parquet_file_of_few_bytes_and_very_many_rows_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GNOMON_MAX_ROWS", "1000")
     parquet.write_table(pa.table({"a": pa.array([1] * 20_000)}), tmp_path / "rows.parquet", compression="zstd")
-    with pytest.raises(InputError, match=r"has more than 1,000 rows \(or one for each 90 bytes\): .* GNOMON_MAX_ROWS"):
+    with pytest.raises(
+        InputError, match=r"has more than 1,000 rows \(and one for each 40 bytes beyond 10 MB\): .* GNOMON_MAX_ROWS"
+    ):
         parse_parquet(tmp_path / "rows.parquet")
 
 
@@ -252,7 +255,7 @@ ROWS_OF_FEW_BYTES = {
 
 @pytest.fixture
 def few_rows(monkeypatch):
-    """Files may have a thousand rows, or one for each 90 bytes; imports bring as many facts."""
+    """Files may have a thousand rows, and one for each 40 bytes beyond a size; imports bring as many facts."""
     monkeypatch.setenv("GNOMON_MAX_ROWS", "1000")
     monkeypatch.setenv("GNOMON_MAX_FACTS", "1000")
 
@@ -313,9 +316,12 @@ def test_very_many_blank_rows_are_refused(tmp_path, monkeypatch, ending, blank):
         list(table_rows(path, ImportReport(), FileLayout()))
 
 
-def test_a_table_of_trials_has_as_many_rows_as_its_bytes_allow(tmp_path, few_rows):
+def test_a_large_table_of_trials_has_as_many_rows_as_its_bytes_allow(tmp_path, few_rows, monkeypatch):
     path = tmp_path / "rows.csv"
-    path.write_text("a\n" + ("x" * 90 + "\n") * 3_000, encoding="utf-8")
+    path.write_text("a\n" + ("x" * 100 + "\n") * 3_000, encoding="utf-8")
+    with pytest.raises(InputError, match="GNOMON_MAX_ROWS"):
+        list(table_rows(path, ImportReport(), FileLayout()))
+    monkeypatch.setattr(bounds, "SMALL_FILE", 200_000)
     assert sum(1 for _ in table_rows(path, ImportReport(), FileLayout())) == 3_000
 
 
