@@ -13,6 +13,7 @@ from gnomon.calibration.results.error_rates import CorrectionEvidence, ErrorRate
 from gnomon.calibration.sequential.sequential_results import LookCharge, RunningErrors
 from gnomon.calibration.susceptibility.susceptibility_results import JudgeSusceptibility
 from gnomon.calibration.transport.transport_results import TransportAudit
+from gnomon.calibration.undecided.undecided_results import UndecidedLabels
 from gnomon.data.results import Estimate, ResultPart
 
 CARD_SCHEMA = 1
@@ -215,6 +216,8 @@ class CardParts(ResultPart):
     """Its error rates as they became known, with limits that hold at all times, and drift."""
     susceptibility: JudgeSusceptibility | None = None
     """What it is fooled by."""
+    undecided: UndecidedLabels | None = None
+    """What labels leave open of which the rater says that either would be right, and the range that follows."""
     attack: AttackResult | None = None
     """How often hidden instructions change its verdict; null where `gnomon judge --attack` was not run."""
 

@@ -14,6 +14,7 @@ from gnomon.calibration.sequential.running_errors import running_errors
 from gnomon.calibration.susceptibility.judge_susceptibility import judge_susceptibility
 from gnomon.calibration.transport.transport_audit import audit_transport
 from gnomon.calibration.transport.transport_results import TransportAudit
+from gnomon.calibration.undecided.undecided_range import undecided_range
 from gnomon.data.errors import NotEnoughDataError, UnknownNameError
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import events
@@ -44,6 +45,7 @@ def card_parts(store: Store, version: str, view: str) -> CardParts:
         panel=_part_or_none(lambda: panel_of_version(store, version, view)),
         running=_part_or_none(lambda: running_errors(store, version, view)),
         susceptibility=_part_or_none(lambda: judge_susceptibility(store, version, view)),
+        undecided=_part_or_none(lambda: undecided_range(store, version, view)),
         attack=attack_result(store, version),
         graded=_part_or_none(lambda: graded_calibration(store, version, view, margin=margin)),
     )

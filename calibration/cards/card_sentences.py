@@ -38,7 +38,7 @@ def part_sentences(card: CalibrationCard) -> list[str]:
     parts = card.parts
     told = [each.words for each in (parts.transport or {}).values()]
     told += [parts.running.words] if parts.running is not None else []
-    for part in (parts.graded, parts.panel, parts.susceptibility):
+    for part in (parts.graded, parts.panel, parts.susceptibility, parts.undecided):
         told += part.words if part is not None else ()
     told += [attack_sentence(parts.attack)] if parts.attack is not None else []
     told += [card.charge.words] if card.charge is not None else []

@@ -23,7 +23,7 @@ from gnomon.data.results import Estimate
 Unit = Literal["share", "difference", "count", "level", "number"]
 Interval = Callable[[float], Estimate | None]
 """The estimate with an interval of a given nominal coverage; None where the card's counts do not give it."""
-NAMING = ("arm", "name", "covariate", "error", "kind", "rate")
+NAMING = ("arm", "name", "covariate", "error", "kind", "rate", "reading")
 """Attributes that say what an entry of a list is about, in the order of its path."""
 WHOLE = "all"
 """What all arms together are called on a path."""

@@ -12,6 +12,7 @@ import pytest
 from gnomon.calibration.audit.document import audit_views
 from gnomon.calibration.cards.calibration_card import CARD_SCHEMA, CalibrationCard
 from gnomon.calibration.cards.card_assembly import make_card
+from gnomon.calibration.cards.card_basis import card_label_rows
 from gnomon.calibration.cards.card_file import card_hash, read_card, write_card
 from gnomon.calibration.cards.card_parts import attack_result
 from gnomon.calibration.cards.card_sentences import attack_sentence, card_sentences
@@ -19,8 +20,9 @@ from gnomon.calibration.cards.gate_values import gate_values, part_values
 from gnomon.calibration.cards.reliable_rates import EACH_KIND
 from gnomon.calibration.graded.study_calibration import graded_calibration
 from gnomon.calibration.panel_worth.panel_worth import panel_of_version
+from gnomon.calibration.undecided.undecided_range import undecided_range
 from gnomon.data.errors import InputError, NotEnoughDataError
-from gnomon.data.records import Facts, JudgeVersion, Verdict
+from gnomon.data.records import Facts, JudgeVersion, Label, Verdict
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import verdicts as verdict_table
 
@@ -177,3 +179,17 @@ def test_figures_of_other_wings_are_reached_by_their_path(card: CalibrationCard)
     assert values["charge.control.specificity"].value == card.arm_named("control").event.specificity.value
     assert any(path.startswith("susceptibility.") and path.endswith(".is_shown") for path in values)
     assert card.charge.looks == card.test_split_looks
+
+
+def test_labels_that_leave_the_event_open_stand_on_the_card_with_their_range(simulate: Simulate) -> None:
+    store = simulate(n=160, labelled=0.9).store
+    rows = card_label_rows(store, "careful-1", "blind", ("dev", "test"))
+    open_facts = Facts(True, "ocean", True, False)
+    store.add_labels(
+        [Label(trial, "ann", open_facts, revision=1, undecided=("claims",)) for trial in rows["trial"].head(6)]
+    )
+    card = card_of(store)
+    assert card.parts.undecided == undecided_range(store, "careful-1", "blind")
+    assert card.parts.undecided is not None
+    assert gate_values(card)["undecided.undecided"].value == card.parts.undecided.undecided
+    assert set(card.parts.undecided.words) <= set(card_sentences(card))

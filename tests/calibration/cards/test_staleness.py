@@ -130,6 +130,10 @@ CHANGES: dict[str, tuple[Callable[[Store], object], str]] = {
         lambda store: store.add_labels([replace(revised_label(store), policy=guideline(store))]),
         "policy: the labels follow other guidelines",
     ),
+    "a label left open": (
+        lambda store: store.add_labels([replace(revised_label(store), undecided=("claims",))]),
+        "labels: as many, but some are revised",
+    ),
     "attacks measured": (lambda store: store.log_event("judge_attack", ATTACK), "attack: measured at"),
     "the margin": (
         lambda store: store.update_settings(lambda held: {**held, "transport": {"margin": 0.1}}),
