@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -31,6 +30,8 @@ from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.observations.frames import arms_in, facts_of_rows, verdicts_with_outcomes
 from gnomon.calibration.observations.scores import score_frame
 from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.json_documents import decode_json
 from gnomon.data.outcomes import OutcomeRule, rule_named
 from gnomon.data.records import IMPORTED, SCORE, IntervalEstimate, Split
 from gnomon.data.results import finite_estimate, finite_number
@@ -140,8 +141,8 @@ def _raw_scores(store: Store, version: str) -> dict[str, Mapping[str, float]]:
 
 def _parse_raw(raw: str) -> Mapping[str, float] | None:
     try:
-        document = json.loads(raw)
-    except ValueError:
+        document = decode_json(raw)
+    except DocumentError:
         return None
     if not isinstance(document, dict) or not all(isinstance(value, float | int) for value in document.values()):
         return None
