@@ -387,6 +387,8 @@ def archive(room: Room, samples: Iterator[str], compression: int = zipfile.ZIP_D
         file.writestr("header.json", json.dumps(HEADER))
         for at, text in enumerate(samples):
             file.writestr(f"samples/{at}.json", text)
+        packed = sum(member.compress_size + 2 * len(member.filename) + 100 for member in file.infolist())
+        file.writestr("pad.bin", os.urandom(max(0, room.size - packed - 1_000)), zipfile.ZIP_STORED)
     return path
 
 
@@ -402,8 +404,6 @@ def log_archive(room: Room) -> list[list[str]]:
 def log_packed_text(room: Room) -> list[list[str]]:
     """Members that unpack to the most text."""
     path = archive(room, (sample(at, ',"m":"' + "x" * 120_000_000 + '"') for at in range(9)))
-    with path.open("r+b") as file:
-        assert file.seek(0, 2) < room.size
     return [importing(room, "inspect", path)]
 
 
