@@ -38,7 +38,7 @@ Chance = Callable[[Floats], tuple[float, Floats]]
 
 
 @dataclass(frozen=True, slots=True)
-class _AgreementShares:
+class AgreementShares:
     """Observed agreement pa over `units` rated twice or more, and agreement expected by chance pe."""
 
     observed: float
@@ -88,8 +88,8 @@ def cohen_kappa(
     result = cohens_kappa(counts)
     freedom = int(counts.sum()) - 1
     factor = ndtri(0.5 + confidence / 2) if quantile == "normal" else stdtrit(freedom, 0.5 + confidence / 2)
-    agreed = _AgreementShares(float(np.trace(shares)), expected, float(counts.sum()))
-    return _normal_interval(
+    agreed = AgreementShares(float(np.trace(shares)), expected, float(counts.sum()))
+    return interval_around(
         float(result.kappa), float(result.std_kappa), float(factor), "Cohen's kappa", confidence, agreed
     )
 
@@ -122,7 +122,11 @@ def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95) -> IntervalEsti
 
 
 def gwet_ac1(
-    ratings: ArrayLike, *, categories: Sequence[float] | None = None, confidence: float = 0.95
+    ratings: ArrayLike,
+    *,
+    categories: Sequence[float] | None = None,
+    units: ArrayLike | None = None,
+    confidence: float = 0.95,
 ) -> IntervalEstimate:
     """Gwet's AC1 of two or more raters.
 
@@ -136,6 +140,8 @@ def gwet_ac1(
         Category codes, NaN where a rater did not rate a unit.
     categories : sequence of float, optional
         All categories that could be chosen; by default those that were.
+    units : array (units,), optional
+        Number of units that each row stands for; 1 by default.
     confidence : float, default 0.95
         Nominal coverage of the interval, 0 to 1.
 
@@ -145,7 +151,7 @@ def gwet_ac1(
         If no unit has two ratings, fewer than two units are rated, or there is one category only.
     """
     table, values = count_ratings(ratings, categories)
-    return _gwet_from_table(table, np.eye(len(values)), "Gwet's AC1", confidence)
+    return _gwet_from_table(table, np.eye(len(values)), "Gwet's AC1", confidence, _unit_numbers(table, units))
 
 
 def gwet_ac2(
@@ -199,7 +205,9 @@ def brennan_prediger(ratings: ArrayLike, *, confidence: float = 0.95) -> Interva
     return _pooled_kappa(table, np.eye(len(values)), chance, "Brennan and Prediger's kappa", confidence)
 
 
-def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confidence: float = 0.95) -> IntervalEstimate:
+def krippendorff_alpha(
+    ratings: ArrayLike, level: Level = "nominal", *, units: ArrayLike | None = None, confidence: float = 0.95
+) -> IntervalEstimate:
     """Krippendorff's alpha of two or more raters.
 
     Estimand: 1 - observed / expected disagreement, chance being a random pairing of all values given. Only units
@@ -213,6 +221,8 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confiden
         Values, NaN where a rater did not rate a unit.
     level : {"nominal", "ordinal", "interval", "ratio"}
         Scale of measurement of the values.
+    units : array (units,), optional
+        Number of units that each row stands for; 1 by default.
     confidence : float, default 0.95
         Nominal coverage of the interval, 0 to 1.
 
@@ -222,26 +232,32 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal", *, confiden
         If no unit has two ratings, fewer than two units are rated, or all ratings are equal.
     """
     table, values = count_ratings(ratings, None)
-    table = table[_rated_twice(table)]
-    weights = distance_weights(level, values, table.sum(axis=0))
-    value, crude, influence, agreed = _alpha_from_table(table, weights)
-    return _from_influence(value, influence, crude, f"Krippendorff's alpha, {level}", confidence, agreed)
+    twice, number = _rated_twice(table), _unit_numbers(table, units)
+    table, number = table[twice], number[twice]
+    weights = distance_weights(level, values, number @ table)
+    value, crude, influence, agreed = _alpha_from_table(table, weights, number)
+    return _from_influence(value, influence, crude, f"Krippendorff's alpha, {level}", confidence, agreed, number)
 
 
-def _alpha_from_table(table: Floats, weights: Floats) -> tuple[float, float, Floats, _AgreementShares]:
+def _unit_numbers(table: Floats, units: ArrayLike | None) -> Floats:
+    return np.ones(len(table)) if units is None else np.asarray(units, dtype=float)
+
+
+def _alpha_from_table(table: Floats, weights: Floats, number: Floats) -> tuple[float, float, Floats, AgreementShares]:
     """Alpha, alpha without its small-sample correction, the influence of each unit on the latter, and both shares."""
-    given, total = table.sum(axis=1), table.sum()
-    mean, shares = total / len(table), table.sum(axis=0) / total
+    given, units = table.sum(axis=1), float(number.sum())
+    total = float(number @ given)
+    mean, shares = total / units, number @ table / total
     expected = float(shares @ weights @ shares)
     _need_variety(expected)
     paired = (table * (table @ weights - 1)).sum(axis=1) / (mean * (given - 1))
-    raw = float(paired.mean())
+    raw = float(number @ paired) / units
     observed = raw + (1 - raw) / total
     crude = (raw - expected) / (1 - expected)
     uneven = (given - mean) / mean
     chance = table @ weights @ shares / mean - expected * uneven
     influence = (paired - observed * uneven - expected - 2 * (1 - crude) * (chance - expected)) / (1 - expected)
-    agreed = _AgreementShares(raw, expected, len(table))
+    agreed = AgreementShares(raw, expected, units)
     return float((observed - expected) / (1 - expected)), crude, influence, agreed
 
 
@@ -277,11 +293,13 @@ def conger_kappa(ratings: ArrayLike, *, confidence: float = 0.95) -> IntervalEst
     observed *= len(values) / twice.sum()
     value = float(observed.mean()) / (1 - expected)
     influence = (observed - (1 - value) * 2 * np.einsum("urq,rq->u", moved, slopes)) / (1 - expected)
-    agreed = _AgreementShares(float(agreeing.mean()), expected, int(twice.sum()))
-    return _from_influence(value, influence, value, "Conger's kappa", confidence, agreed)
+    agreed = AgreementShares(float(agreeing.mean()), expected, int(twice.sum()))
+    return _from_influence(value, influence, value, "Conger's kappa", confidence, agreed, np.ones(len(influence)))
 
 
-def _gwet_from_table(table: Floats, weights: Floats, method: str, confidence: float) -> IntervalEstimate:
+def _gwet_from_table(
+    table: Floats, weights: Floats, method: str, confidence: float, number: Floats | None = None
+) -> IntervalEstimate:
     q = table.shape[1]
     _need_variety(1.0 if q == 1 else 0.0)
     scale = float(weights.sum()) / (q * (q - 1))
@@ -289,27 +307,33 @@ def _gwet_from_table(table: Floats, weights: Floats, method: str, confidence: fl
     def chance(shares: Floats) -> tuple[float, Floats]:
         return scale * float((shares * (1 - shares)).sum()), scale * (1 - 2 * shares)
 
-    return _pooled_kappa(table, weights, chance, method, confidence)
+    return _pooled_kappa(table, weights, chance, method, confidence, number)
 
 
-def _pooled_kappa(table: Floats, weights: Floats, chance: Chance, method: str, confidence: float) -> IntervalEstimate:
+def _pooled_kappa(
+    table: Floats, weights: Floats, chance: Chance, method: str, confidence: float, number: Floats | None = None
+) -> IntervalEstimate:
     """A coefficient whose chance term is a function of the pooled shares, with its linearised standard error.
 
-    `chance` gives pe and its gradient in the shares. Units with one rating inform the shares only.
+    `chance` gives pe and its gradient in the shares. Units with one rating inform the shares only. `number` is how many
+    units each row stands for.
     """
-    table = table[table.sum(axis=1) >= 1]
+    rated = table.sum(axis=1) >= 1
+    number = _unit_numbers(table, number)[rated]
+    table, units = table[rated], float(number.sum())
     twice = _rated_twice(table)
     each = table / table.sum(axis=1, keepdims=True)
-    shares = each.mean(axis=0)
+    shares = number @ each / units
     expected, gradient = chance(shares)
     _need_variety(expected)
     observed = np.zeros(len(table))
     agreeing = _observed_agreement(table[twice], weights)
-    observed[twice] = (agreeing - expected) * len(table) / twice.sum()
-    value = float(observed.mean()) / (1 - expected)
+    both = float(number[twice].sum())
+    observed[twice] = (agreeing - expected) * units / both
+    value = float(number @ observed) / units / (1 - expected)
     influence = (observed - (1 - value) * ((each - shares) @ gradient)) / (1 - expected)
-    agreed = _AgreementShares(float(agreeing.mean()), expected, int(twice.sum()))
-    return _from_influence(value, influence, value, method, confidence, agreed)
+    agreed = AgreementShares(float(number[twice] @ agreeing) / both, expected, both)
+    return _from_influence(value, influence, value, method, confidence, agreed, number)
 
 
 def _observed_agreement(table: Floats, weights: Floats) -> Floats:
@@ -320,18 +344,39 @@ def _observed_agreement(table: Floats, weights: Floats) -> Floats:
 
 
 def _from_influence(
-    value: float, influence: Floats, centre: float, method: str, confidence: float, agreed: _AgreementShares
+    value: float,
+    influence: Floats,
+    centre: float,
+    method: str,
+    confidence: float,
+    agreed: AgreementShares,
+    number: Floats,
 ) -> IntervalEstimate:
-    n = len(influence)
+    n = float(number.sum())
     if n < 2:
         raise NotEnoughDataError("agreement: one unit gives no interval: rate more of them")
-    error = float(np.sqrt(((influence - centre) ** 2).sum() / (n * (n - 1))))
-    return _normal_interval(value, error, float(stdtrit(n - 1, 0.5 + confidence / 2)), method, confidence, agreed)
+    error = float(np.sqrt((number * (influence - centre) ** 2).sum() / (n * (n - 1))))
+    return interval_around(value, error, float(stdtrit(n - 1, 0.5 + confidence / 2)), method, confidence, agreed)
 
 
-def _normal_interval(
-    value: float, error: float, factor: float, method: str, confidence: float, agreed: _AgreementShares
+def interval_around(
+    value: float, error: float, factor: float, method: str, confidence: float, agreed: AgreementShares
 ) -> IntervalEstimate:
+    """The interval of a coefficient: value -/+ factor times standard error, within -1 and 1 and the inner limits.
+
+    Parameters
+    ----------
+    value, error : float
+        Coefficient and its standard error.
+    factor : float
+        Quantile of the reference distribution.
+    method : str
+        Name of the coefficient.
+    confidence : float
+        Nominal coverage of the interval, 0 to 1.
+    agreed : AgreementShares
+        Observed agreement and that expected by chance.
+    """
     inner_low, inner_high = agreed.inner_limits(confidence)
     low, high = min(value - factor * error, inner_low), max(value + factor * error, inner_high)
     low, high = max(-1.0, low), min(1.0, high)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from gnomon.calibration.error_rates.confusion import spoken_versions
 from gnomon.calibration.labels.views import KEYS, label_events, standing_labels
 from gnomon.calibration.numerics.proportions import wilson_interval
-from gnomon.calibration.observations.frames import complete_verdicts, judge_frame, trial_frame, verdict_frame
+from gnomon.calibration.observations.frames import judge_frame
+from gnomon.calibration.observations.verdict_table import VerdictTable, read_verdict_table
 from gnomon.calibration.results.audit import (
     ContradictionAudit,
     ContradictionCount,
@@ -139,20 +140,27 @@ def contradiction_kinds() -> tuple[ContradictionKind, ...]:
     return (*_ABOUT_CONCEPT, *exclusions, *_ABOUT_PASS)
 
 
-def audit_contradictions(store: Store) -> ContradictionAudit:
+def audit_contradictions(store: Store, table: VerdictTable | None = None) -> ContradictionAudit:
     """Contradictions in the verdicts of each judge version and in the standing labels of each rater.
 
     Verdicts and labels of all splits count, paired or not: a contradiction needs no reference. Pass and fail are
     compared with the facts if the study's own question was asked, for readers of trials with injection.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    table : VerdictTable, optional
+        Verdicts of every judge version, if already read.
     """
-    trials = trial_frame(store)
     judges = judge_frame(store, spoken_versions(store))
+    heard = read_verdict_table(store, judges["version"].tolist()) if table is None else table
     return ContradictionAudit(
         judges=tuple(
             JudgeContradictions(
                 judge=str(row.name),
                 version=str(row.version),
-                **vars(count_contradictions(_verdict_statements(store, str(row.version), trials))),
+                **vars(count_verdict_contradictions(heard, str(row.version))),
             )
             for row in judges.itertuples(index=False)
         ),
@@ -165,19 +173,48 @@ def audit_contradictions(store: Store) -> ContradictionAudit:
 
 def count_contradictions(rows: pd.DataFrame) -> ContradictionCounts:
     """Count contradictions in rows with trial, arm, target, claims, concept, coherent, refused and passed."""
-    said = _statements(rows)
     ids = rows["trial"].to_numpy()
+    return _count_statements(rows, np.ones(len(rows), dtype=np.int64), lambda hit: sorted(ids[hit])[:SHOWN])
+
+
+def count_verdict_contradictions(table: VerdictTable, version: str) -> ContradictionCounts:
+    """Count contradictions in the verdicts of one judge version.
+
+    Parameters
+    ----------
+    table : VerdictTable
+        Verdicts.
+    version : str
+        Judge version.
+    """
+    kind = table.kind[:, table.place_of(version)]
+    number = np.bincount(kind[kind >= 0], minlength=len(table.kinds))
+    there = np.flatnonzero(number)
+
+    def first_trials(hit: Mask) -> list[str]:
+        mine = np.zeros(len(table.kinds) + 1, dtype=bool)  # the last place is that of trials without a verdict
+        mine[there[hit]] = True
+        return [str(trial) for trial in table.trials.iloc[np.flatnonzero(mine[kind])[:SHOWN]]]
+
+    return _count_statements(table.kinds.iloc[there], number[there], first_trials)
+
+
+def _count_statements(
+    rows: pd.DataFrame, number: NDArray[np.int64], first_trials: Callable[[Mask], list[str]]
+) -> ContradictionCounts:
+    """Contradictions in rows that each stand for a number of trials; `first_trials` names some of the rows hit."""
+    said = _statements(rows)
     kinds = contradiction_kinds()
     hits = {kind.name: kind.could(said) & kind.does(said) for kind in kinds}
-    some = np.any(list(hits.values()), axis=0)
+    some, read = np.any(list(hits.values()), axis=0), int(number.sum())
     return ContradictionCounts(
-        read=len(rows),
-        anything=_contradiction_share(int(some.sum()), len(rows)),
+        read=read,
+        anything=_contradiction_share(int(number[some].sum()), read),
         kinds={
             kind.name: ContradictionCount(
                 words=kind.words,
-                **vars(_contradiction_share(int(hits[kind.name].sum()), int(kind.could(said).sum()))),
-                trials=tuple(sorted(ids[hits[kind.name]])[:SHOWN]),
+                **vars(_contradiction_share(int(number[hits[kind.name]].sum()), int(number[kind.could(said)].sum()))),
+                trials=tuple(first_trials(hits[kind.name])) if hits[kind.name].any() else (),
             )
             for kind in kinds
         },
@@ -207,10 +244,6 @@ def _statements(rows: pd.DataFrame) -> _Statement:
         flags={name: rows[name].eq(True).to_numpy(dtype=bool) for name in flags},
         reported={name: rows[name].notna().to_numpy(dtype=bool) for name in flags},
     )
-
-
-def _verdict_statements(store: Store, version: str, trials: pd.DataFrame) -> pd.DataFrame:
-    return complete_verdicts(verdict_frame(store, [version])).merge(trials, on="trial")
 
 
 def _label_statements(store: Store) -> pd.DataFrame:

@@ -9,10 +9,17 @@ from typing import Protocol, cast
 import pandas as pd
 from sqlalchemy import func, select
 
-from gnomon.calibration.agreement.pairwise import group_agreement, pair_agreement, reading_table
+from gnomon.calibration.agreement.pairwise import agreement_of_groups, agreement_of_pairs, reading_patterns
 from gnomon.calibration.audit import narrative
 from gnomon.calibration.audit.contradictions import audit_contradictions
-from gnomon.calibration.audit.drift import judge_drift, repeat_consistency
+from gnomon.calibration.audit.drift import (
+    UnlabelledDrift,
+    drift_of_labels,
+    drift_table,
+    repeat_consistency,
+    repeated_trials,
+    unlabelled_drift,
+)
 from gnomon.calibration.audit.revisions import audit_revisions
 from gnomon.calibration.correction.by_stratum import error_strata, overall_error_rates
 from gnomon.calibration.correction.evidence import correction_evidence, reason_not_correctable
@@ -23,22 +30,23 @@ from gnomon.calibration.error_rates.confusion import (
     by_arm,
     class_table,
     confusion_from_rows,
-    judged_trials,
-    pair_with_labels,
+    pair_counts_with_labels,
     reference_table,
     spoken_versions,
     verdict_states,
-    verdict_times,
-    verdicts_of,
     youden_differences,
 )
+from gnomon.calibration.error_rates.dependence import EventPatterns, event_patterns
+from gnomon.calibration.error_rates.judged_counts import JudgedTrials, count_judged, trial_counts
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.label_counts import label_funnel
+from gnomon.calibration.labels.selecting_judges import stratifying_versions
 from gnomon.calibration.labels.truth_summary import summarize_truth
-from gnomon.calibration.labels.views import VIEWS, rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.labels.views import VIEWS, label_events, rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.numerics.proportions import CLIPPED
-from gnomon.calibration.observations.frames import judge_frame, judge_splits, study_arms
-from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelReading, panel_reading
+from gnomon.calibration.observations.frames import arms_in, judge_frame, judge_splits
+from gnomon.calibration.observations.verdict_table import VerdictTable, read_verdict_table
+from gnomon.calibration.posterior.verdict_patterns import UNHEARD, PanelTable, panel_table
 from gnomon.calibration.results.agreement import Agreement
 from gnomon.calibration.results.audit import (
     AuditDocument,
@@ -101,18 +109,20 @@ class _SharedFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Judges (frame of `judge_frame`), the study's arms, the judges' verdicts, states and times of their calls, and
-    their repeat consistency.
+    """Judges (frame of `judge_frame`), the study's arms, every verdict, each judge's verdicts as counts and in time,
+    the states of its calls, its repeat consistency, and the panel.
     """
 
     judges: pd.DataFrame
     arms: Sequence[str]
     splits: Sequence[str] | None
-    judged: Sequence[pd.DataFrame]
+    table: VerdictTable
+    judged: Sequence[JudgedTrials]
+    drift: Mapping[str, UnlabelledDrift]
     states: pd.DataFrame
-    times: pd.DataFrame
     repeats: Mapping[str, RepeatConsistency | None]
-    panel: PanelReading | None
+    panel: PanelTable | None
+    said: EventPatterns
 
 
 def audit_study(
@@ -138,8 +148,8 @@ def audit_study(
     """
     measured = _measure_judges(store, judge_frame(store, judges), splits)
     labels = {view: reference_table(store, view)}
-    found = {view: pair_with_labels(measured.judged, labels[view])}
-    seen = _view_facts(store, measured, view, found[view])
+    found = {view: pair_counts_with_labels(measured.judged, labels[view])}
+    seen = _view_facts(store, measured, view, found[view], [])
     entries = _judge_entries(measured, found)
     comparison = _method_comparisons(measured, found, {view: seen.together})
     shared = _shared_facts(store, measured, found)
@@ -186,8 +196,9 @@ def audit_views(
     """
     measured = _measure_judges(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
     labels = {view: reference_table(store, view) for view in views}
-    found = {view: pair_with_labels(measured.judged, labels[view]) for view in views}
-    each = {view: _view_facts(store, measured, view, found[view]) for view in views}
+    found = {view: pair_counts_with_labels(measured.judged, labels[view]) for view in views}
+    panels: list[_KnownPanel] = []
+    each = {view: _view_facts(store, measured, view, found[view], panels) for view in views}
     entries = _judge_entries(measured, found)
     comparison = _method_comparisons(measured, found, {view: part.together for view, part in each.items()})
     shared = _shared_facts(store, measured, found)
@@ -215,39 +226,75 @@ def count_test_looks(store: Store) -> int:
 
 
 def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> _Measured:
-    versions = judges["version"].tolist()
-    newest = judges["version"].isin(judge_frame(store)["version"])
-    heard = verdicts_of(store, versions)
+    versions, newest = judges["version"].tolist(), judge_frame(store)["version"].tolist()
+    stratifying = stratifying_versions(store)
+    table = read_verdict_table(store, [*versions, *newest, *stratifying, *spoken_versions(store)])
+    labelled = label_events(store, "everyone")["trial"].unique().tolist()
+    own = [(row.version, judge_splits(row.kind, splits)) for row in judges.itertuples(index=False)]
+    again = repeated_trials(store)
+    panel = _panel_table(table, judges, splits)
+    members = () if panel is None else panel.versions
     return _Measured(
-        judges=judges.assign(newest=newest),
-        arms=study_arms(store),
+        judges=judges.assign(newest=judges["version"].isin(newest)),
+        arms=arms_in(table.cells),
         splits=splits,
-        judged=judged_trials(store, versions, splits=splits, heard=heard),
+        table=table,
+        judged=count_judged(table, own, stratifying, labelled),
+        drift=_drift_by_version(table, own, labelled),
         states=verdict_states(store, versions),
-        times=verdict_times(store, versions),
-        repeats={version: repeat_consistency(store, version) for version in versions},
-        panel=_panel_reading(store, judges, splits, heard),
+        repeats={version: repeat_consistency(store, version, again.get(version, [])) for version in versions},
+        panel=panel,
+        said=event_patterns(table, [each for each in own if each[0] in members]),
     )
 
 
-def _view_facts(store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence]) -> _ViewFacts:
+def _drift_by_version(
+    table: VerdictTable, own: Sequence[tuple[str, Sequence[str]]], labelled: Sequence[str]
+) -> dict[str, UnlabelledDrift]:
+    places = pd.Index(table.places_of(labelled))
+    return {version: unlabelled_drift(drift_table(table, version, splits), places) for version, splits in own}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _KnownPanel:
+    """The joint posterior by some labels: views with the same labels have the same."""
+
+    labels: pd.DataFrame
+    found: Sequence[LabelledEvidence]
+    summary: PanelSummary
+
+    def is_of(self, labels: pd.DataFrame, found: Sequence[LabelledEvidence]) -> bool:
+        """Whether it rests on these labels and this evidence."""
+        same = all(one.pairs.equals(other.pairs) for one, other in zip(self.found, found, strict=True))
+        return same and self.labels.equals(labels)
+
+
+def _view_facts(
+    store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence], panels: list[_KnownPanel]
+) -> _ViewFacts:
     labels, everybody = rater_labels(store, view), rater_labels(store, view, "everyone")
-    wide, every = (
-        reading_table(measured.judges, measured.judged, everybody, measured.splits, with_selected=selected)
-        for selected in (False, True)
-    )
+    read = reading_patterns(measured.table, measured.judges, everybody, measured.splits)
     return _ViewFacts(
         funnel=label_funnel(store, view),
         truth=summarize_truth(store, view),
-        agreement=Agreement(pairs=tuple(pair_agreement(wide, every)), groups=tuple(group_agreement(wide))),
-        together=_panel_summary(measured, reference_labels_of(labels, truth_rule(store)), found),
+        agreement=Agreement(pairs=tuple(agreement_of_pairs(read)), groups=tuple(agreement_of_groups(read))),
+        together=_panel_summary(measured, reference_labels_of(labels, truth_rule(store)), found, panels),
     )
 
 
-def _panel_summary(measured: _Measured, labels: pd.DataFrame, found: Sequence[LabelledEvidence]) -> PanelSummary:
+def _panel_summary(
+    measured: _Measured, labels: pd.DataFrame, found: Sequence[LabelledEvidence], known: list[_KnownPanel]
+) -> PanelSummary:
     if measured.panel is None:
         return empty_panel(UNHEARD)
-    return of_panel(measured.panel, labels, dict(zip(measured.judges["version"], found, strict=True)))
+    labels = labels[["trial", "arm", "outcome", "event"]]
+    for panel in known:
+        if panel.is_of(labels, found):
+            return panel.summary
+    evidence = dict(zip(measured.judges["version"], found, strict=True))
+    summary = of_panel(measured.panel, labels, evidence, said=measured.said)
+    known.append(_KnownPanel(labels, found, summary))
+    return summary
 
 
 def _shared_facts(store: Store, measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> _SharedFacts:
@@ -258,7 +305,7 @@ def _shared_facts(store: Store, measured: _Measured, found: Mapping[str, list[La
     unrecorded = _log_look(store, measured, found)
     return _SharedFacts(
         revisions=RevisionAudit(**vars(changed), confusion=confusion, words=words),
-        contradictions=audit_contradictions(store),
+        contradictions=audit_contradictions(store, measured.table),
         test_split_looks=count_test_looks(store) + unrecorded,
     )
 
@@ -268,7 +315,7 @@ def _first_and_current(
 ) -> tuple[RevisedConfusion, ...]:
     """Counts of pass and fail of each judge by the labels as first given and as they are now."""
     first, current = (
-        found[view] if view in found else pair_with_labels(measured.judged, reference_table(store, view))
+        found[view] if view in found else pair_counts_with_labels(measured.judged, reference_table(store, view))
         for view in ("first", "current")
     )
     return tuple(
@@ -342,7 +389,7 @@ def _judge_estimates(measured: _Measured, judge: _JudgeRow, found: LabelledEvide
     evidence = {arm: correction_evidence(arm, found) for arm in arms}
     obstacles = {arm: reason_not_correctable(each) for arm, each in evidence.items()}
     nonrandom = nonrandom_labels(rows, found.judged)
-    own, times = (frame[frame["judge"] == judge.version] for frame in (measured.states, measured.times))
+    own = measured.states[measured.states["judge"] == judge.version]
     shares = dict(zip(own["state"], own["share"].astype(float), strict=True))
     return JudgeEstimates(
         labelled=len(rows),
@@ -359,8 +406,13 @@ def _judge_estimates(measured: _Measured, judge: _JudgeRow, found: LabelledEvide
         nonrandom_labels=tuple(nonrandom),
         reasons=tuple(why for why in obstacles.values() if why),
         notes=(*_judge_notes(rows, youden, shares, nonrandom), *_clipped_notes(found, arms)),
-        drift=judge_drift(times, found),
+        drift=drift_of_labels(measured.drift[judge.version], _truth_by_place(measured.table, rows)),
     )
+
+
+def _truth_by_place(table: VerdictTable, rows: pd.DataFrame) -> pd.Series[bool]:
+    """The label's event by row of the table; rows are in the order of trial ids, as the table is."""
+    return rows["true_event"].set_axis(pd.Index(table.places_of(rows["trial"].tolist())))
 
 
 def _youden_by_arm(rows: pd.DataFrame) -> YoudenByArm:
@@ -392,13 +444,10 @@ def _method_comparisons(
     )
 
 
-def _panel_reading(
-    store: Store, judges: pd.DataFrame, splits: Sequence[str] | None, heard: pd.DataFrame
-) -> PanelReading | None:
-    """Verdicts of the newest version of each judge, read once for all views."""
+def _panel_table(table: VerdictTable, judges: pd.DataFrame, splits: Sequence[str] | None) -> PanelTable | None:
+    """Verdicts of the newest version of each judge, for all views."""
     try:
-        first = judges.drop_duplicates("name")["version"].tolist()
-        return panel_reading(store, judges=first, splits=splits, heard=heard)
+        return panel_table(table, judges.drop_duplicates("name"), splits)
     except NotEnoughDataError:
         return None
 
@@ -408,7 +457,8 @@ def _judge_comparison(
 ) -> list[MethodComparison]:
     rows = []
     for arm in sorted(set(found.judged["arm"]), key=list(Arm).index):
-        judged, labelled = (int((frame["arm"] == arm).sum()) for frame in (found.judged, found.pairs))
+        judged = int(trial_counts(found.judged)[found.judged["arm"] == arm].sum())
+        labelled = int((found.pairs["arm"] == arm).sum())
         corrected = corrected_estimates(arm, found)
         estimates: dict[str, Estimate | str | None] = {
             method: each if isinstance(each, str) else finite_estimate(each) for method, each in corrected.items()

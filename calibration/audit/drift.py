@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from gnomon.calibration.error_rates.confusion import LabelledEvidence
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
-from gnomon.calibration.observations.frames import fact_columns, trial_frame, with_outcomes
+from gnomon.calibration.observations.frames import fact_columns, frame_of, is_readable, with_outcomes
+from gnomon.calibration.observations.verdict_table import NO_TIME, VerdictTable
 from gnomon.calibration.results.error_rates import DriftBlock, JudgeDrift, RepeatConsistency, Trend
 from gnomon.data.facts import CORE_FACTS
 from gnomon.data.records import IntervalEstimate, VerdictState
 from gnomon.data.results import Estimate, finite_estimate
 from gnomon.data.storage.store import Store
+from gnomon.data.storage.tables import trials as trial_table
 from gnomon.data.storage.tables import verdicts as verdict_table
 from gnomon.data.study_settings import load_settings
 
@@ -42,17 +46,108 @@ def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> JudgeDrift:
         The version's verdicts and labels in one view.
 
     """
-    read = _in_blocks(evidence.judged.merge(times[["trial", "at"]], on="trial").dropna(subset=["at"]))
-    truth = evidence.pairs[["trial", "true_event"]]
-    known = read.merge(truth, on="trial")
+    read = evidence.judged.merge(times[["trial", "at"]], on="trial").sort_values("trial").set_index("trial")
+    truth = evidence.pairs.set_index("trial")["true_event"]
+    return drift_of_labels(unlabelled_drift(read, truth.index), truth)
+
+
+@dataclass(frozen=True, slots=True)
+class _TimeBlock:
+    """Verdicts of one block of time, and those among them that are events."""
+
+    start: str | None
+    end: str | None
+    verdicts: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnlabelledDrift:
+    """What times and verdicts of one judge version say without labels.
+
+    Attributes
+    ----------
+    blocks : dict of int to _TimeBlock
+        Blocks of time by their number.
+    times : int
+        Distinct times.
+    trend : Trend or None
+        Trend of the share of events.
+    labelled : pandas.DataFrame
+        Verdicts on trials with a label, in order of time: at, event, subject, arm, target, rank, block.
+    """
+
+    blocks: dict[int, _TimeBlock]
+    times: int
+    trend: Trend | None
+    labelled: pd.DataFrame
+
+
+def drift_table(table: VerdictTable, version: str, splits: Sequence[str]) -> pd.DataFrame:
+    """One version's verdicts for `unlabelled_drift`, by row of the table.
+
+    Parameters
+    ----------
+    table : VerdictTable
+        Verdicts.
+    version : str
+        Judge version.
+    splits : sequence of str
+        Splits that it is measured on.
+    """
+    kind = table.counted_kinds(version)
+    here = np.flatnonzero((kind >= 0) & table.is_split(splits))
+    at, about = table.at[here, table.place_of(version)], table.kinds
+    columns: dict[str, object] = {
+        name: pd.Categorical.from_codes(code[kind[here]], values)
+        for name, (code, values) in ((name, pd.factorize(about[name])) for name in ALIKE)
+    }
+    moments = pd.Series(np.where(at == NO_TIME, np.datetime64("NaT"), at.astype("datetime64[us]")))
+    event = about["event"].fillna(False).to_numpy(dtype=bool)[kind[here]]
+    return pd.DataFrame({"event": event, **columns}).assign(at=moments.dt.tz_localize("UTC")).set_index(here)
+
+
+def unlabelled_drift(read: pd.DataFrame, labelled: pd.Index) -> UnlabelledDrift:
+    """Order verdicts in time, and test the share of events for a trend.
+
+    Parameters
+    ----------
+    read : pandas.DataFrame
+        One row for each verdict in the order of trial ids, with at, event, subject, arm and target; an index that
+        labels are found by.
+    labelled : pandas.Index
+        Index of the trials with a label.
+    """
+    ordered = _in_blocks(read.dropna(subset=["at"]))
+    blocks = {}
+    for block, rows in ordered[["at", "event", "block"]].groupby("block"):
+        ends = _iso_time(rows["at"].iloc[0]), _iso_time(rows["at"].iloc[-1])
+        blocks[int(str(block))] = _TimeBlock(*ends, len(rows), int(rows["event"].sum()))
+    trend = _trend_test(ordered, "event", ALIKE)
+    return UnlabelledDrift(blocks, int(ordered["at"].nunique()), trend, ordered[ordered.index.isin(labelled)])
+
+
+def drift_of_labels(seen: UnlabelledDrift, truth: pd.Series[bool]) -> JudgeDrift:
+    """The drift of a version by the labels of one view.
+
+    Parameters
+    ----------
+    seen : UnlabelledDrift
+        Its verdicts in time.
+    truth : pandas.Series of bool
+        The label's event, by the index of the verdicts.
+    """
+    known = seen.labelled[seen.labelled.index.isin(truth.index)]
+    known = known.assign(true_event=truth.reindex(known.index).astype(bool))
     known = known.assign(right=known["event"] == known["true_event"])
+    blocks = list(seen.blocks.values())
     drift = JudgeDrift(
-        start=_iso_time(read["at"].min()),
-        end=_iso_time(read["at"].max()),
-        times=int(read["at"].nunique()),
-        verdicts=len(read),
-        blocks=tuple(_drift_block(rows, known[known["block"] == block]) for block, rows in read.groupby("block")),
-        positive_rate=_trend_test(read, "event", ALIKE),
+        start=blocks[0].start if blocks else None,
+        end=blocks[-1].end if blocks else None,
+        times=seen.times,
+        verdicts=sum(block.verdicts for block in blocks),
+        blocks=tuple(_drift_block(each, known[known["block"] == block]) for block, each in seen.blocks.items()),
+        positive_rate=seen.trend,
         accuracy=_trend_test(known, "right", (*ALIKE, "true_event")),
         words="",
     )
@@ -60,7 +155,7 @@ def judge_drift(times: pd.DataFrame, evidence: LabelledEvidence) -> JudgeDrift:
 
 
 def stratified_trend(
-    y: Sequence[float], score: Sequence[float], stratum: Sequence[object]
+    y: ArrayLike, score: ArrayLike, stratum: Sequence[object] | NDArray[np.intp]
 ) -> tuple[float, float] | None:
     """Mantel's test that a binary variable has no trend in a score, within strata.
 
@@ -82,7 +177,8 @@ def stratified_trend(
     (float, float) or None
         z and two-sided p value; None if no stratum varies in both y and score.
     """
-    frame = pd.DataFrame({"y": np.asarray(y, dtype=float), "score": score, "stratum": list(stratum)})
+    numbers = {"y": np.asarray(y, dtype=float), "score": np.asarray(score, dtype=float)}
+    frame = pd.DataFrame({**numbers, "stratum": stratum if isinstance(stratum, np.ndarray) else list(stratum)})
     by = frame.groupby("stratum")
     n = by["y"].transform("size")
     centred = frame["score"] - by["score"].transform("mean")
@@ -94,7 +190,19 @@ def stratified_trend(
     return z, float(2 * ndtr(-abs(z)))
 
 
-def repeat_consistency(store: Store, version: str) -> RepeatConsistency | None:
+def repeated_trials(store: Store) -> dict[str, list[str]]:
+    """For each judge version the trials that it was asked about more than once."""
+    column = verdict_table.c
+    query = select(column.judge, column.trial).where(column.sample > 0, column.state == str(VerdictState.OK)).distinct()
+    with store.read_transaction() as connection:
+        rows = connection.execute(query).all()
+    found: dict[str, list[str]] = {}
+    for version, trial in rows:
+        found.setdefault(version, []).append(trial)
+    return found
+
+
+def repeat_consistency(store: Store, version: str, again: Sequence[str] | None = None) -> RepeatConsistency | None:
     """How often a judge version gave the same answer when asked repeatedly about a trial.
 
     Parameters
@@ -103,6 +211,8 @@ def repeat_consistency(store: Store, version: str) -> RepeatConsistency | None:
         Store with verdicts.
     version : str
         Judge version.
+    again : sequence of str, optional
+        Trials that it was asked about more than once (`repeated_trials`), if already known.
 
     Returns
     -------
@@ -111,14 +221,16 @@ def repeat_consistency(store: Store, version: str) -> RepeatConsistency | None:
     """
     column = verdict_table.c
     facts = fact_columns(verdict_table)
+    again = repeated_trials(store).get(version, []) if again is None else again
     mine = (column.judge == version, column.state == str(VerdictState.OK))
-    twice = select(column.trial).where(*mine).group_by(column.trial).having(func.count() > 1)
-    query = select(column.trial, column.sample, *facts).where(*mine, column.trial.in_(twice))
-    heard = store.read_frame(query).dropna(subset=list(CORE_FACTS))
+    trial = trial_table.c
+    query = select(column.trial, column.sample, trial.arm, trial.concept.label("target"), *facts)
+    query = query.join(trial_table, trial.id == column.trial).where(*mine, *is_readable(store))
+    heard = frame_of(store, query, again).dropna(subset=list(CORE_FACTS))
     often = heard[heard.groupby("trial")["trial"].transform("size") > 1]
     if often.empty:
         return None
-    read = with_outcomes(often.merge(trial_frame(store), on="trial"), load_settings(store).rule)
+    read = with_outcomes(often, load_settings(store).rule)
     kinds = read.groupby("trial")[["outcome", "event"]].nunique()
     same = (kinds == 1).sum()
     return RepeatConsistency(
@@ -170,20 +282,20 @@ def _trend_sentence(name: str, trend: Trend | None) -> str:
 
 def _in_blocks(read: pd.DataFrame) -> pd.DataFrame:
     """Verdicts in order of time with their rank and block; verdicts of the same time share a block."""
-    ordered = read.sort_values(["at", "trial"]).reset_index(drop=True)
+    ordered = read.sort_values("at", kind="stable")
     blocks = max(1, min(BLOCKS, len(ordered) // PER_BLOCK))
     first = ordered["at"].rank(method="min") - 1
     block = (first * blocks // max(len(ordered), 1)).astype(int)
     return ordered.assign(rank=ordered["at"].rank(), block=block)
 
 
-def _drift_block(rows: pd.DataFrame, known: pd.DataFrame) -> DriftBlock:
+def _drift_block(block: _TimeBlock, known: pd.DataFrame) -> DriftBlock:
     right = wilson_interval(int(known["right"].sum()), len(known)) if len(known) else None
     return DriftBlock(
-        start=_iso_time(rows["at"].min()),
-        end=_iso_time(rows["at"].max()),
-        verdicts=len(rows),
-        positive_rate=finite_estimate(wilson_interval(int(rows["event"].sum()), len(rows))),
+        start=block.start,
+        end=block.end,
+        verdicts=block.verdicts,
+        positive_rate=finite_estimate(wilson_interval(block.events, block.verdicts)),
         labelled=len(known),
         accuracy=finite_estimate(right),
     )
@@ -192,8 +304,8 @@ def _drift_block(rows: pd.DataFrame, known: pd.DataFrame) -> DriftBlock:
 def _trend_test(rows: pd.DataFrame, what: str, alike: Sequence[str]) -> Trend | None:
     if rows["at"].nunique() < 2:
         return None
-    strata = list(rows[list(alike)].astype(object).fillna("").itertuples(index=False, name=None))
-    tested = stratified_trend(rows[what].astype(float).tolist(), rows["rank"].tolist(), strata)
+    strata = rows.groupby(list(alike), dropna=False, observed=True, sort=False).ngroup().to_numpy()
+    tested = stratified_trend(rows[what].to_numpy(dtype=float), rows["rank"].to_numpy(), strata)
     if tested is None:
         return None
     z, p_value = tested

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gnomon.calibration.correction.evidence import (
     correction_evidence,
@@ -15,6 +16,7 @@ from gnomon.calibration.correction.evidence import (
     reason_not_correctable,
 )
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, confusion_from_rows
+from gnomon.calibration.error_rates.judged_counts import trial_counts
 from gnomon.calibration.error_rates.label_randomness import arms_with_declared_choice, nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.numerics.prediction_powered import ppi_mean, ppi_weighted
@@ -58,7 +60,7 @@ def corrected_estimates(arm: str, found: LabelledEvidence, panel: Correction | N
     """
     judged = found.judged[found.judged["arm"] == arm]
     counted = confusion_from_rows(found.pairs[found.pairs["arm"] == arm])
-    apparent = (float(judged["event"].sum()), float(len(judged)))
+    apparent = event_count(judged)
     why = reason_not_correctable(correction_evidence(arm, found))
     ways: dict[str, Callable[[], IntervalEstimate]] = {
         "rogan_gladen": partial(rogan_gladen, apparent, counted.positives, counted.negatives),
@@ -87,20 +89,31 @@ def clipped_sentence(arm: str, found: LabelledEvidence) -> str | None:
     """
     if reason_not_correctable(correction_evidence(arm, found)):
         return None
-    judged = found.judged.loc[found.judged["arm"] == arm, "event"]
     counted = confusion_from_rows(found.pairs[found.pairs["arm"] == arm])
-    apparent = (float(judged.sum()), float(len(judged)))
+    apparent = event_count(found.judged[found.judged["arm"] == arm])
     value = rogan_gladen(apparent, counted.positives, counted.negatives, clip=False).value
     if 0 <= value <= 1:
         return None
     right, every = counted.negatives if value < 0 else counted.positives
     share, among = (1 - right / every, "negatives") if value < 0 else (right / every, "positives")
     bound, than = ("0", "fewer than") if value < 0 else ("100", "more than")
+    yes = 100 * apparent[0] / apparent[1]
     return (
         f"{arm}: corrected by its error rates (Rogan-Gladen, Lang-Reiczigel) the rate is {100 * value:.1f} % and shown "
-        f"as {bound} %: the judge says yes on {100 * judged.mean():.1f} % of all transcripts, {than} on the labelled "
+        f"as {bound} %: the judge says yes on {yes:.1f} % of all transcripts, {than} on the labelled "
         f"{among} alone ({100 * share:.1f} %), so the labelled transcripts are unlike the others or too few"
     )
+
+
+def event_count(judged: pd.DataFrame) -> tuple[float, float]:
+    """Trials that a judge read as events, and all, of rows or counts of judged trials."""
+    number = trial_counts(judged)
+    return float(number[judged["event"]].sum()), float(number.sum())
+
+
+def _events_first(events: float, every: float) -> NDArray[np.bool_]:
+    """Verdicts with this many events among all."""
+    return np.arange(int(every)) < events
 
 
 def _estimate_or_reason(way: Callable[[], IntervalEstimate]) -> IntervalEstimate | str:
@@ -123,10 +136,11 @@ def _joint_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
             else "do not look like a random sample"
         )
         raise NotEnoughDataError(f"{arm}: labels {why}: only all judges together can use them")
-    judged = found.judged[(found.judged["arm"] == arm) & ~found.judged["trial"].isin(set(rows["trial"]))]
+    events, every = event_count(found.judged[found.judged["arm"] == arm])
+    rest = (events - float(rows["event"].sum()), every - len(rows))
     counted = confusion_from_rows(rows)
     hits, right = (counted.tp, counted.tp + counted.fn), (counted.tn, counted.tn + counted.fp)
-    return joint_posterior((float(judged["event"].sum()), float(len(judged))), hits, right, internal=True)
+    return joint_posterior(rest, hits, right, internal=True)
 
 
 def _labels_alone(arm: str, found: LabelledEvidence) -> IntervalEstimate:
@@ -166,8 +180,9 @@ def ppi_estimate(arm: str, found: LabelledEvidence) -> IntervalEstimate:
     if only_disputed(arm, found):
         raise NotEnoughDataError(f"{arm}: only disputed transcripts are labelled, which are no sample of all")
     if rows["weight"].nunique() == 1:
-        rest = judged[~judged["trial"].isin(set(rows["trial"]))]
-        estimate = ppi_mean(rows["true_event"], rows["event"], rest["event"])
+        events, every = event_count(judged)
+        rest = _events_first(events - float(rows["event"].sum()), every - len(rows))
+        estimate = ppi_mean(rows["true_event"], rows["event"], rest)
     else:
         estimate = _is_weighted(rows, judged)
     low, high = max(0.0, estimate.low), min(1.0, estimate.high)
@@ -181,5 +196,7 @@ def _is_weighted(rows: pd.DataFrame, judged: pd.DataFrame) -> IntervalEstimate:
     trials.
     """
     chance = 1 / rows["weight"].to_numpy(dtype=float)
-    scale = (1 / chance).sum() / len(judged)
-    return ppi_weighted(rows["true_event"], rows["event"], judged["event"], np.minimum(chance * scale, 1.0))
+    events, every = event_count(judged)
+    scale = (1 / chance).sum() / every
+    pool = _events_first(events, every)
+    return ppi_weighted(rows["true_event"], rows["event"], pool, np.minimum(chance * scale, 1.0))

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence
-from gnomon.calibration.error_rates.dependence import evidence_dependence
+from gnomon.calibration.error_rates.dependence import EventPatterns, evidence_dependence
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.posterior.judge_panel import Errors, PanelPosterior, panel_posterior
 from gnomon.calibration.posterior.plan_target import NET, PlanTarget
-from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, PanelReading, arms_of, panel_reading
+from gnomon.calibration.posterior.verdict_patterns import ArmVerdicts, PanelReading, PanelTable, panel_reading
 from gnomon.calibration.results.panel import (
     DependenceSummary,
     LabelledDependence,
@@ -82,36 +82,59 @@ def empty_panel(reason: str) -> PanelSummary:
 
 
 def of_panel(
-    heard: PanelReading, labels: pd.DataFrame, found: Mapping[str, LabelledEvidence], *, seed: int = 0
+    heard: PanelReading | PanelTable,
+    labels: pd.DataFrame,
+    found: Mapping[str, LabelledEvidence],
+    *,
+    said: EventPatterns | None = None,
+    seed: int = 0,
 ) -> PanelSummary:
     """The result of `summarize_panel` from verdicts and labels that were already read.
 
     Parameters
     ----------
-    heard : PanelReading
+    heard : PanelReading or PanelTable
         Verdicts of the panel.
     labels : pandas.DataFrame
         Reference labels of one view.
     found : mapping of str to LabelledEvidence
         Each judge version's verdicts and labels.
+    said : EventPatterns, optional
+        As for `evidence_dependence`.
     seed : int, default 0
         Seed of the samplers.
     """
-    dependence = _dependence_summary(dict(zip(heard.versions, heard.names, strict=True)), found)
-    net = arms_of(heard, labels, "not_denied")
+    fits, events = _PanelFits(), heard.arm_counts(labels)
+    dependence = _dependence_summary(dict(zip(heard.versions, heard.names, strict=True)), found, said)
+    net = heard.arm_counts(labels, "not_denied")
     control = str(Arm.CONTROL)
     return PanelSummary(
         judges=heard.names,
-        arms=tuple(_panel_arm(arm, seed) for arm in arms_of(heard, labels).values()),
-        not_denied=_panel_arm(net[control], seed + list(TARGET.signs).index(control)) if control in net else None,
-        net_detection_audit=_net_detection(net, seed),
+        arms=tuple(_panel_arm(arm, seed, fits) for arm in events.values()),
+        not_denied=_panel_arm(net[control], seed + list(TARGET.signs).index(control), fits) if control in net else None,
+        net_detection_audit=_net_detection(net, seed, fits),
         dependence=dependence,
         verdict=_dependence_sentence(heard.names, dependence.labelled),
     )
 
 
-def _panel_arm(arm: ArmPatterns, seed: int) -> PanelArm:
-    fits, reason = _arm_fits(arm, seed)
+class _PanelFits:
+    """Posteriors that were drawn already: net detection asks for those of the two arms that it is made of."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, Errors, int], PanelPosterior] = {}
+
+    def posterior_of(self, arm: ArmVerdicts, errors: Errors, seed: int) -> PanelPosterior:
+        """As `panel_posterior`."""
+        counts = arm.counts
+        key = b"".join(part.tobytes() for part in (counts.verdicts, counts.unlabelled, counts.labelled)), errors, seed
+        if key not in self._known:
+            self._known[key] = panel_posterior(counts, errors=errors, seed=seed)
+        return self._known[key]
+
+
+def _panel_arm(arm: ArmVerdicts, seed: int, known: _PanelFits) -> PanelArm:
+    fits, reason = _arm_fits(arm, seed, known)
     found = {errors: finite_estimate(fits[errors].posterior_estimate()) if errors in fits else None for errors in FITS}
     return PanelArm(
         arm=arm.arm,
@@ -122,7 +145,7 @@ def _panel_arm(arm: ArmPatterns, seed: int) -> PanelArm:
     )
 
 
-def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior], str | None]:
+def _arm_fits(arm: ArmVerdicts, seed: int, known: _PanelFits) -> tuple[dict[Errors, PanelPosterior], str | None]:
     """Posteriors by kind of fit, and the reason why one is missing."""
     told = arm.counts.labelled.sum(axis=0)
     if not told.all():
@@ -133,16 +156,16 @@ def _arm_fits(arm: ArmPatterns, seed: int) -> tuple[dict[Errors, PanelPosterior]
     reason = None if len(kinds) > 1 else f"{arm.arm}: one judge cannot err together with another"
     for errors in kinds:
         try:
-            found[errors] = panel_posterior(arm.counts, errors=errors, seed=seed)
+            found[errors] = known.posterior_of(arm, errors, seed)
         except NotEnoughDataError as error:
             reason = str(error)
     return found, reason
 
 
-def _net_detection(arms: Mapping[str, ArmPatterns], seed: int) -> PanelEstimate:
+def _net_detection(arms: Mapping[str, ArmVerdicts], seed: int, known: _PanelFits) -> PanelEstimate:
     if missing := [name for name in TARGET.signs if name not in arms]:
         return _no_estimate(f"{missing[0]}: no judge has read a transcript there")
-    fits = {name: _arm_fits(arms[name], seed + place) for place, name in enumerate(TARGET.signs)}
+    fits = {name: _arm_fits(arms[name], seed + place, known) for place, name in enumerate(TARGET.signs)}
     reason = next((why for _, why in fits.values() if why), None)
     estimates: dict[Errors, Estimate | None] = dict.fromkeys(FITS)
     for errors in FITS:
@@ -156,10 +179,12 @@ def _no_estimate(reason: str) -> PanelEstimate:
     return PanelEstimate(independent=None, free=None, reason=reason)
 
 
-def _dependence_summary(names: Mapping[str, str], evidence_of: Mapping[str, LabelledEvidence]) -> DependenceSummary:
+def _dependence_summary(
+    names: Mapping[str, str], evidence_of: Mapping[str, LabelledEvidence], said: EventPatterns | None
+) -> DependenceSummary:
     if len(names) < 2:
         return DependenceSummary()
-    found = evidence_dependence({version: evidence_of[version] for version in names})
+    found = evidence_dependence({version: evidence_of[version] for version in names}, said)
     labelled = tuple(
         LabelledDependence(
             a=names[str(pair.a)],

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import func, select
 
+from gnomon.calibration.error_rates.judged_counts import JUDGED, JudgedTrials, trial_counts
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM, UNCERTAIN
 from gnomon.calibration.labels.selecting_judges import stratifying_versions
@@ -26,7 +27,6 @@ from gnomon.data.study_settings import load_settings
 
 Reading = Literal["event", "passed"]
 CLASSES = ("refused", "event", "incoherent", "rest")
-JUDGED = ("trial", "subject", "arm", "target", "split", "disputed", "said", "outcome", "event", "passed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,10 @@ class ConfusionCounts:
 
 @dataclass(frozen=True, slots=True)
 class LabelledEvidence:
-    """The data that measure a judge: `judged` trials of the splits in use, and the labelled `pairs` among them."""
+    """The data that measure a judge: `judged` trials of the splits in use, and the labelled `pairs` among them.
+
+    `judged` has one row for each trial, or one for each kind of trial with their number (`judged_counts.trial_counts`).
+    """
 
     judged: pd.DataFrame
     pairs: pd.DataFrame
@@ -176,11 +179,25 @@ def pair_with_labels(judged: Sequence[pd.DataFrame], truth: pd.DataFrame) -> lis
     list of LabelledEvidence
         One for each frame, in their order.
     """
-    found = []
-    for each in judged:
-        both = each.merge(truth, on="trial").sort_values("trial").reset_index(drop=True)
-        found.append(LabelledEvidence(each, both.assign(weight=inverse_inclusion_weights(both, each))))
-    return found
+    return [_labelled_evidence(each, each, truth) for each in judged]
+
+
+def pair_counts_with_labels(judged: Sequence[JudgedTrials], truth: pd.DataFrame) -> list[LabelledEvidence]:
+    """As `pair_with_labels`, from counts of the judged trials and rows of those with a label.
+
+    Parameters
+    ----------
+    judged : sequence of JudgedTrials
+        For each judge version its counts, and its labelled trials in any view.
+    truth : pandas.DataFrame
+        Labels of one view (`reference_table`).
+    """
+    return [_labelled_evidence(each.labelled, each.counts, truth) for each in judged]
+
+
+def _labelled_evidence(rows: pd.DataFrame, judged: pd.DataFrame, truth: pd.DataFrame) -> LabelledEvidence:
+    both = rows.merge(truth, on="trial").sort_values("trial").reset_index(drop=True)
+    return LabelledEvidence(judged, both.assign(weight=inverse_inclusion_weights(both, judged)))
 
 
 def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> pd.Series[float]:
@@ -200,7 +217,7 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
     labelled : pandas.DataFrame
         Labelled trials of one judge, with columns trial, arm, event, disputed, said, stratum and probability.
     judged : pandas.DataFrame
-        All its judged trials, with columns trial, arm, event, disputed and said.
+        All its judged trials, with columns arm, event, disputed and said: one row each, or counts.
 
     Returns
     -------
@@ -214,7 +231,7 @@ def inverse_inclusion_weights(labelled: pd.DataFrame, judged: pd.DataFrame) -> p
     chosen = labelled["arm"].isin({each.arm for each in nonrandom_labels(labelled, judged)})
     if not chosen.any():
         return weight
-    to_all = judged.groupby("arm").size().reindex(labelled["arm"]).to_numpy()
+    to_all = trial_counts(judged).groupby(judged["arm"]).sum().reindex(labelled["arm"]).to_numpy()
     weight = weight * to_all / weight.groupby(labelled["arm"]).transform("sum")
     return _stratum_weights(labelled, judged, "said").where(chosen, weight)
 
@@ -223,7 +240,8 @@ def _stratum_weights(labelled: pd.DataFrame, judged: pd.DataFrame, by: str) -> p
     """Judged / labelled trials of each label's arm with the same value of a column."""
     kind = ["arm", by]
     seen = labelled.groupby(kind).size()
-    ratio = judged.groupby(kind).size().reindex(seen.index) / seen
+    number = trial_counts(judged).groupby([judged[name] for name in kind]).sum()
+    ratio = number.reindex(seen.index) / seen
     index = pd.MultiIndex.from_frame(labelled[kind])
     return pd.Series(ratio.reindex(index).to_numpy(dtype=float), index=labelled.index)
 
@@ -386,9 +404,11 @@ def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:
         Columns judge (version), state, n, share of the version's calls.
     """
     column = verdict_table.c
-    query = select(column.judge, column.state, func.count().label("n")).group_by(column.judge, column.state)
-    mine = query.where(column.sample == 0, column.judge.in_(list(versions)))
-    counts = store.read_frame(mine.order_by(column.judge, column.state))
+    judge = func.coalesce(column.judge, "")  # not the index of judges, which would have every row looked up
+    query = select(judge.label("judge"), column.state, func.count().label("n")).where(column.sample == 0)
+    counts = store.read_frame(query.group_by(judge, column.state))
+    mine = counts["judge"].isin(list(versions))
+    counts = counts[mine].sort_values(["judge", "state"]).reset_index(drop=True)
     return counts.assign(share=counts["n"] / counts.groupby("judge")["n"].transform("sum"))
 
 

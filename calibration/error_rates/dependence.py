@@ -26,6 +26,7 @@ from gnomon.calibration.latent_class.dawid_skene import (
 )
 from gnomon.calibration.numerics.common_odds_ratio import common_odds_ratio
 from gnomon.calibration.numerics.rating_arrays import Floats, as_ratings
+from gnomon.calibration.observations.verdict_table import VerdictTable
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import Arm, IntervalEstimate
 from gnomon.data.storage.store import Store
@@ -33,6 +34,9 @@ from gnomon.data.storage.store import Store
 Groups = Sequence[tuple[tuple[Hashable, Hashable], NDArray[np.intp]]]
 SIGNIFICANT = 0.05
 MAX_CELLS = 4096
+EventPatterns = Mapping[str, tuple[Floats, Floats]]
+"""By arm the judges' verdicts on the event, (patterns, judges), and the number of trials of each pattern."""
+NOTHING_SAID: tuple[Floats, Floats] = (np.zeros((0, 0)), np.zeros(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def judge_dependence(
 
 
 def evidence_dependence(
-    found: Mapping[str, LabelledEvidence], *, resamples: int = 999, seed: int = 0
+    found: Mapping[str, LabelledEvidence], said: EventPatterns | None = None, *, resamples: int = 999, seed: int = 0
 ) -> JudgeDependence:
     """The result of `judge_dependence` from verdicts and labels that were already read.
 
@@ -129,6 +133,9 @@ def evidence_dependence(
     ----------
     found : mapping of str to LabelledEvidence
         Verdicts and labels by judge version.
+    said : EventPatterns, optional
+        The versions' verdicts by arm (`event_patterns`), which must be given where the evidence has counts of judged
+        trials instead of rows.
     resamples : int, default 999
         Number of parametric bootstrap samples of `residual_dependence`.
     seed : int, default 0
@@ -145,17 +152,50 @@ def evidence_dependence(
     labelled, notes = _of_labels(found)
     unlabelled: list[ResidualPair] = []
     for arm in Arm:
-        said = _wide_table(
-            {version: each.judged[each.judged["arm"] == arm] for version, each in found.items()}, "event"
-        )
-        if len(said):
+        patterns, number = _patterns_in(arm, found) if said is None else said.get(str(arm), NOTHING_SAID)
+        if len(patterns):
             try:
-                pairs = residual_dependence(said, judges=versions, resamples=resamples, seed=seed)
+                pairs = residual_dependence(patterns, judges=versions, units=number, resamples=resamples, seed=seed)
             except NotEnoughDataError as why:
                 notes.append(f"{arm}, without labels: {why}")
             else:
                 unlabelled += [replace(pair, arm=str(arm)) for pair in pairs]
     return JudgeDependence(tuple(labelled), tuple(unlabelled), tuple(notes))
+
+
+def event_patterns(table: VerdictTable, splits: Sequence[tuple[str, Sequence[str]]]) -> EventPatterns:
+    """The verdicts of judge versions on the event as distinct patterns, by arm, with the number of trials of each.
+
+    Parameters
+    ----------
+    table : VerdictTable
+        Verdicts.
+    splits : sequence of (version, splits)
+        The V judge versions, each with the splits that it is measured on.
+
+    Returns
+    -------
+    dict of str to (array (patterns, V), array (patterns,))
+        1 for an event, 0 for none, NaN without a verdict; and numbers of trials.
+    """
+    event = np.append(table.kinds["event"].fillna(False).to_numpy(dtype=np.int64), 0)
+    code = np.zeros(len(table.trials), dtype=np.int64)
+    for version, own in splits:
+        kind = table.counted_kinds(version)
+        code = code * 3 + np.where((kind >= 0) & table.is_split(own), event[kind] + 1, 0)
+    found = {}
+    for arm in table.cells["arm"].unique():
+        keys, number = np.unique(code[table.cells["arm"].eq(arm).to_numpy()[table.cell]], return_counts=True)
+        digits = [keys // 3 ** (len(splits) - 1 - place) % 3 for place in range(len(splits))]
+        values = np.array([np.array([np.nan, 0.0, 1.0])[digit] for digit in digits]).reshape(len(splits), -1).T
+        found[str(arm)] = (values[keys > 0], number[keys > 0].astype(float))
+    return found
+
+
+def _patterns_in(arm: str, found: Mapping[str, LabelledEvidence]) -> tuple[Floats, Floats]:
+    rows = {version: each.judged[each.judged["arm"] == arm] for version, each in found.items()}
+    values = _wide_table(rows, "event").to_numpy(dtype=float)
+    return values, np.ones(len(values))
 
 
 def _of_labels(found: Mapping[str, LabelledEvidence]) -> tuple[list[ErrorPair], list[str]]:
@@ -334,7 +374,12 @@ def holm_adjusted(p_values: pd.Series[float]) -> Floats:
 
 
 def residual_dependence(
-    ratings: ArrayLike, *, judges: Sequence[Hashable] | None = None, resamples: int = 999, seed: int = 0
+    ratings: ArrayLike,
+    *,
+    judges: Sequence[Hashable] | None = None,
+    units: ArrayLike | None = None,
+    resamples: int = 999,
+    seed: int = 0,
 ) -> tuple[ResidualPair, ...]:
     """For each pair of judges, whether they agree more (or less) often than under independent errors.
 
@@ -356,6 +401,8 @@ def residual_dependence(
         Category codes, NaN where missing.
     judges : sequence, optional
         Names of the judges; numbers by default.
+    units : array (units,), optional
+        Number of units that each row stands for; 1 by default.
     resamples : int, default 999
         Number of bootstrap samples; p values are multiples of 1 / (resamples + 1).
     seed : int, default 0
@@ -368,7 +415,10 @@ def residual_dependence(
     """
     values = as_ratings(ratings)
     names = _pair_names(values, judges)
-    seen = rating_patterns(values[~np.isnan(values).all(axis=1)])
+    rated = ~np.isnan(values).all(axis=1)
+    seen = rating_patterns(values[rated])
+    if units is not None:
+        seen = replace(seen, weight=np.bincount(seen.of, np.asarray(units, dtype=float)[rated], len(seen.counts)))
     _check_freedom(values.shape[1], len(seen.categories))
     fit = maximize_likelihood(seen, seen.weight[None], tolerance=1e-8)
     possible, chance = _possible_patterns(seen, fit.shares, fit.confusion)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from gnomon.calibration.error_rates.judged_counts import trial_counts
 from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM
 from gnomon.calibration.numerics.multiple_testing import holm_adjusted
 from gnomon.calibration.observations.frames import arms_in
@@ -31,9 +32,11 @@ def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[Nonra
     Parameters
     ----------
     labelled : pandas.DataFrame
-        Labelled trials of one judge, with columns trial, arm, event, stratum and probability.
+        Labelled trials of one judge, with columns arm, event, stratum and probability, and disputed where `judged` has
+        it.
     judged : pandas.DataFrame
-        All its judged trials, with columns trial, arm, event and, where there are other judges, disputed.
+        All its judged trials, labelled ones included, with columns arm, event and, where there are other judges,
+        disputed: one row each, or one for each kind with their number (`judged_counts.trial_counts`).
 
     Returns
     -------
@@ -41,17 +44,17 @@ def nonrandom_labels(labelled: pd.DataFrame, judged: pd.DataFrame) -> list[Nonra
         For each arm with an adjusted p-value below `SELECTED_BELOW` the comparison with the smallest.
     """
     declared = arms_with_declared_choice(labelled)
-    arms, known = (
-        [arm for arm in arms_in(labelled) if arm not in declared],
-        judged["trial"].isin(set(labelled["trial"])),
-    )
+    arms = [arm for arm in arms_in(labelled) if arm not in declared]
+    number = trial_counts(judged)
     checks = []
     for by, column in SIGNS.items():
         if column not in judged or judged[column].nunique() < 2:
             continue
         for arm in arms:
-            seen, unseen = (judged.loc[(judged["arm"] == arm) & here, column] for here in (known, ~known))
-            checks.append(compare_labelled(arm, (int(seen.sum()), len(seen)), (int(unseen.sum()), len(unseen)), by=by))
+            seen, here = labelled.loc[labelled["arm"] == arm, column], judged["arm"] == arm
+            positive, every = int(number[here & judged[column]].sum()), int(number[here].sum())
+            known = (int(seen.sum()), len(seen))
+            checks.append(compare_labelled(arm, known, (positive - known[0], every - known[1]), by=by))
     return clearest_choices(checks)
 
 

@@ -6,6 +6,7 @@ A count is a pair (k, n): k of n. Counts may be fractional if they are effective
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from scipy.special import ndtri
 
@@ -54,7 +55,19 @@ def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval
     InputError
         If k is not between 0 and n.
     """
-    return _single_proportion(k, n, "wilson", "Wilson", confidence)
+    _check_counts(k, n)
+    share, crit = k / n, _normal_quantile(0.5 + confidence / 2)
+    denominator = 1 + crit * crit / n
+    centre = (share + crit * crit / (2 * n)) / denominator
+    inside = share * (1 - share) / n + crit * crit / (4 * n * n)
+    reach = crit * math.sqrt(max(inside, 0.0)) / denominator
+    error = math.sqrt(max(share * (1 - share) / n, 0.0))
+    return _make_estimate(share, centre - reach, centre + reach, error, confidence, "Wilson")
+
+
+@cache
+def _normal_quantile(probability: float) -> float:
+    return float(ndtri(probability))
 
 
 def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> IntervalEstimate:

@@ -1,0 +1,1 @@
+"""Measures how long audits take, and compares what two commits say."""
