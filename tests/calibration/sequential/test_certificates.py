@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnomon.calibration.numerics.proportions import clopper_pearson
 from gnomon.calibration.sequential.certificates import (
     CertificateCounts,
     certificate_bounds,
@@ -57,6 +58,20 @@ def test_limits_hold_whatever_the_judge(anytime):
         _, low, high = decide_certificate(certificate_bounds(counts, anytime=anytime), 0.05, below=True)
         wrong += not low <= 0.05 <= high
     assert wrong <= 10
+
+
+def test_the_error_is_shared_among_ways_and_counts():
+    """Three ways have a third each, and three counts of a way a third of that: exact limits at that error."""
+    alone, rates, values = certificate_bounds(
+        CertificateCounts((30, 300), (18, 20), (2, 80)), error=0.09, anytime=False
+    )
+    assert alone.parts[0].high == pytest.approx(clopper_pearson(20, 100, confidence=1 - 2 * 0.03).high)
+    for way in (rates, values):
+        assert way.parts[0].high == pytest.approx(clopper_pearson(30, 300, confidence=1 - 2 * 0.01).high)
+    assert rates.parts[1].low == pytest.approx(clopper_pearson(18, 20, confidence=1 - 2 * 0.01).low)
+    assert rates.high == pytest.approx(
+        (rates.parts[0].high - rates.parts[2].low) / (rates.parts[1].low - rates.parts[2].low)
+    )
 
 
 def test_a_judge_narrows_what_labels_alone_leave_open():
