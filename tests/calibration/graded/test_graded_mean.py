@@ -56,16 +56,17 @@ def simulate(random: np.random.Generator, pool: int = 400) -> tuple[np.ndarray, 
     return scores, (random.random(pool) < scores**2).astype(float)
 
 
-def test_intervals_cover_with_labels_drawn_by_score() -> None:
-    """Trials with high scores are labelled three times as often; without weights the mean would be too high."""
+def test_intervals_cover_with_labels_drawn_by_another_judge() -> None:
+    """What another judge calls an event is labelled three times as often; without weights the mean is too high."""
     held = plain = 0
     for seed in range(200):
         random = np.random.default_rng([5, seed])
         scores, events = simulate(random)
-        chance = np.where(scores > 0.4, 0.45, 0.15)
+        other = np.where(random.random(len(scores)) < 0.8, events, 1 - events)
+        chance = np.where(other == 1, 0.45, 0.15)
         chosen = random.random(len(scores)) < chance
         found = graded_mean(events[chosen], scores[chosen], scores, 1 / chance[chosen])
-        naive = graded_mean(events[chosen], np.zeros(chosen.sum()), np.zeros(len(scores)))
+        naive = graded_mean(events[chosen], scores[chosen], scores)
         held += found.low <= events.mean() <= found.high
         plain += naive.low <= events.mean() <= naive.high
     assert held / 200 >= 0.93
