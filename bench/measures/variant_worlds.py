@@ -30,7 +30,7 @@ from bench.measures.measure_worlds import DESIGNS, BatteryDesign
 from gnomon.data.results import Estimate
 from gnomon.data.storage.stored_settings import SubjectVariant
 from gnomon.stats.measures.measure_results import MeasuredEstimate
-from gnomon.stats.measures.measured_trials_frame import LOGIT, PROBABILITY, checked_frame
+from gnomon.stats.measures.measured_trials_frame import LOGIT, PROBABILITY, Scale, checked_frame
 from gnomon.stats.variants.variant_contrasts import paired_trials, variant_difference, variant_yes_corrected
 
 SEED = 27
@@ -258,7 +258,7 @@ def estimated_contrast(frame: pd.DataFrame, estimand: str) -> MeasuredEstimate |
     hidden = frame.assign(p_correct=np.nan) if estimand == PICK_ANSWERS else frame
     paired = paired_trials(checked_frame(hidden), DECLARED.variant, DECLARED.base)
     if estimand in (CORRECTED_LOGIT, CORRECTED_SHARE):
-        scale = LOGIT if estimand == CORRECTED_LOGIT else PROBABILITY
+        scale: Scale = LOGIT if estimand == CORRECTED_LOGIT else PROBABILITY
         return variant_yes_corrected(paired, DECLARED, scale=scale)
     return variant_difference(paired, DECLARED, "pick")
 

@@ -261,7 +261,9 @@ def _study_settings(
         "fit_judges": list(file.fit.judges),
         "design": planned_design(file, store) if file.design else {},
     }
-    variants = [found.model_dump(mode="json") for spec in file.subjects if (found := spec.as_variant()) is not None]
+    variants: list[JsonValue] = [
+        found.model_dump(mode="json") for spec in file.subjects if (found := spec.as_variant()) is not None
+    ]
     if variants or "variants" in held:
         settings["variants"] = variants
     if file.transport != TransportSpec() or "transport" in held:
