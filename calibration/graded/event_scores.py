@@ -54,7 +54,7 @@ def event_score(scores: Mapping[str, float], facts: Facts, rule: OutcomeRule, ar
         Injected concept.
     """
     if SCORE in scores:
-        return scores[SCORE] if ARMS[arm].counts_identified else -scores[SCORE]
+        return scores[SCORE] if ARMS[arm].counts_identified else 0.0 - scores[SCORE]
     sure = {name: scores.get(name, float(_flag_of(facts, name))) for name in (*CORE_FLAGS, *rule.reads)}
     sure[NAMED] = _named_score(scores, facts, target) if ARMS[arm].counts_identified else 1.0
     combinations = (

@@ -112,6 +112,8 @@ class GradedArm(ResultPart):
     """A judge's scores in one arm against the labels there."""
 
     arm: str
+    reversed: bool = False
+    """Whether the judge's single score is that of a pass, which is no event in this arm: it counts as negative."""
     scored: int
     """Judged trials with a score."""
     labelled: int

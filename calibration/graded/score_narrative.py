@@ -17,7 +17,7 @@ def graded_sentences(part: GradedCalibration) -> tuple[str, ...]:
         f"{part.judge}: scores calibrated by {part.view} labels of the splits {' and '.join(part.splits)}; the test "
         "split is not read",
     )
-    return (*head, *(sentence for arm in part.arms for sentence in _arm_sentences(arm)))
+    return (*head, *(sentence for arm in part.arms for sentence in _arm_sentences(arm)), *_unchecked_sentence(part))
 
 
 def _arm_sentences(arm: GradedArm) -> Iterator[str]:
@@ -36,8 +36,18 @@ def _arm_sentences(arm: GradedArm) -> Iterator[str]:
     if arm.isotonic and arm.isotonic[0].value == arm.isotonic[-1].value and arm.labelled > 1:
         yield f"{arm.arm}: events are no more frequent at higher scores, so the scores say nothing"
     if arm.threshold:
-        yield from _threshold_sentences(arm.arm, arm.threshold.chosen, arm.threshold.dev, arm.threshold.usual)
-    yield from (f"{arm.arm}: {each.words}" for each in arm.transfers)
+        name = f"{arm.arm} (the score of a pass counts as negative)" if arm.reversed else arm.arm
+        yield from _threshold_sentences(name, arm.threshold.chosen, arm.threshold.dev, arm.threshold.usual)
+    yield from (f"{arm.arm}: {each.words}" for each in arm.transfers if each.margin is not None)
+
+
+def _unchecked_sentence(part: GradedCalibration) -> Iterator[str]:
+    unchecked = {each.target for arm in part.arms for each in arm.transfers if each.margin is None}
+    if unchecked:
+        yield (
+            f"whether the calibration learnt on the other models holds on {', '.join(sorted(unchecked))} was not "
+            "checked, no margin was said beforehand: set it under [transport] margin"
+        )
 
 
 def _gain(arm: GradedArm) -> str:

@@ -29,11 +29,12 @@ from gnomon.calibration.graded.score_thresholds import Sample, choose_threshold
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.observations.frames import arms_in, facts_of_rows, verdicts_with_outcomes
 from gnomon.calibration.observations.scores import score_frame
+from gnomon.data.arms import ARMS
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.data.foreign_documents.json_documents import decode_json
 from gnomon.data.outcomes import OutcomeRule, rule_named
-from gnomon.data.records import IMPORTED, SCORE, IntervalEstimate, Split
+from gnomon.data.records import IMPORTED, SCORE, Arm, IntervalEstimate, Split
 from gnomon.data.results import finite_estimate, finite_number
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
@@ -162,6 +163,7 @@ def _arm_calibration(arm: str, found: LabelledEvidence, margin: float | None) ->
     graded, rounded, alone = estimates if estimates else (None, None, None)
     return GradedArm(
         arm=arm,
+        reversed=bool(judged["whole"].any()) and not ARMS[Arm(arm)].counts_identified,
         scored=len(judged),
         labelled=len(pairs),
         events=int(labels.sum()),

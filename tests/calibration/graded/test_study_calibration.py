@@ -40,7 +40,9 @@ Fill = Callable[..., Store]
 def fill(store: Store) -> Fill:
     """600 trials of two subjects in two arms; events begin at P(claims) of .75, of subject big at `shift` more."""
 
-    def make(*, kind: str = "logprob", shift: float = 0.0, in_raw: bool = False, labelled: float = 0.5) -> Store:
+    def make(
+        *, kind: str = "logprob", shift: float = 0.0, in_raw: bool = False, labelled: float = 0.5, single: bool = False
+    ) -> Store:
         random = np.random.default_rng(11)
         store.save_settings({"name": "graded", "concepts": ["ocean"], "judges": ["small"], "rule": "strict"})
         store.add_subjects([Subject(name, 1e9, name, "instruct", "r0") for name in ("big", "little")])
@@ -56,6 +58,8 @@ def fill(store: Store) -> Fill:
                 scores |= {"about ocean": 0.97}
             off = shift if trial.condition.subject == "big" else 0.0
             event = random.random() < 1 / (1 + math.exp(-15 * (claims - 0.75 - off)))
+            if single:
+                scores = {"score": claims if trial.condition.arm == "injection" else 1 - claims}
             kept = {"raw": json.dumps(scores)} if in_raw else {"scores": scores}
             verdicts.append(Verdict(trial.id, "small-1", NAMES if claims >= 0.5 else CALM, **kept))
             if random.random() < labelled:
@@ -103,6 +107,16 @@ def test_scores_give_narrower_intervals_than_verdicts_in_each_arm(fill: Fill) ->
         == "small: scores calibrated by blind labels of the splits train and dev; the test split is not read"
     )
     assert any("event rate" in line and "splits" not in line for line in found.words)
+    assert sum("was not checked" in line for line in found.words) == 1
+    assert "model big, model little was not checked, no margin" in found.words[-1]
+
+
+def test_the_single_score_of_a_pass_counts_as_negative_where_a_pass_is_no_event(fill: Fill) -> None:
+    found = calibrated(fill(kind="imported", single=True))
+    assert [(arm.arm, arm.reversed) for arm in found.arms] == [("injection", False), ("control", True)]
+    assert found.arms[1].isotonic[-1].score <= 0
+    assert found.arms[1].isotonic[0].value < found.arms[1].isotonic[-1].value
+    assert any(line.startswith("control (the score of a pass counts as negative): threshold -") for line in found.words)
 
 
 def test_the_test_split_is_not_read_and_no_look_is_recorded(fill: Fill) -> None:
