@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gnomon.calibration.audit.document import audit_views
@@ -17,6 +18,7 @@ from gnomon.calibration.cards.card_file import card_hash, read_card, write_card
 from gnomon.calibration.cards.card_parts import attack_result
 from gnomon.calibration.cards.card_sentences import attack_sentence, card_sentences
 from gnomon.calibration.cards.gate_values import gate_values, part_values
+from gnomon.calibration.cards.label_agreement import label_agreement
 from gnomon.calibration.cards.reliable_rates import EACH_KIND
 from gnomon.calibration.graded.study_calibration import graded_calibration
 from gnomon.calibration.panel_worth.panel_worth import panel_of_version
@@ -69,6 +71,15 @@ def test_agreement_stands_beside_its_base_rates(card: CalibrationCard) -> None:
     chance = (found.agreement.value - found.expected) / (1 - found.expected)
     assert found.cohen.value == pytest.approx(chance)
     assert [pair.b for pair in found.raters] == ["ann"]
+    (ann,) = found.raters
+    assert (found.n, found.alpha, found.cohen) == (ann.n, ann.alpha, ann.cohen), "of one rater it is the audit's own"
+
+
+def test_labels_chosen_by_verdicts_do_not_count_for_agreement() -> None:
+    right = {"stratum": "random", "outcome": "denied", "true_outcome": "denied", "event": False, "true_event": False}
+    disputed = {**right, "stratum": "disputed", "outcome": "claimed", "event": True}
+    found = label_agreement(pd.DataFrame([right] * 25 + [disputed] * 25), (), ())
+    assert (found.n, found.agreement.value, found.judge_events) == (25, 1.0, 0.0)
 
 
 def test_a_card_is_written_and_read_as_it_was(card: CalibrationCard, tmp_path) -> None:
