@@ -26,7 +26,7 @@ from gnomon.calibration.results.label_plan import PlanPrices
 from gnomon.dashboard.auth.roles import Access, check_roles
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError, StudyFileError, UnknownNameError
-from gnomon.data.foreign_documents.bounds import DocumentError
+from gnomon.data.foreign_documents.bounds import ENTITIES, DocumentError
 from gnomon.data.foreign_documents.chat_templates import PROMPT_DATE
 from gnomon.data.foreign_documents.permissions import (
     PLACES,
@@ -483,7 +483,11 @@ def _load_toml(folder: Path) -> tuple[Path, str, dict[str, Any]]:
     path = folder / FILE
     resolve_study_path(folder, FILE, "the study file")
     try:
-        return path, *read_toml_file(path, finite=False)
+        text, tables = read_toml_file(path, finite=False)
+        for name in ("subjects", "judges"):
+            listed = tables.get(name)
+            ENTITIES.check(len(listed) if isinstance(listed, list) else 0, path)
+        return path, text, tables
     except FileNotFoundError:
         raise StudyFileError(f"{path}: not there: 'gnomon init {folder}' writes one") from None
     except DocumentError as error:

@@ -403,14 +403,14 @@ def log_archive(room: Room) -> list[list[str]]:
 @case
 def log_packed_text(room: Room) -> list[list[str]]:
     """Members that unpack to the most text."""
-    path = archive(room, (sample(at, ',"m":"' + "x" * 120_000_000 + '"') for at in range(9)))
+    path = archive(room, (sample(at, ',"m":"' + "x" * 95_000_000 + '"') for at in range(9)))
     return [importing(room, "inspect", path)]
 
 
 @case
 def log_packed_escapes(room: Room) -> list[list[str]]:
     """Members of text that is escaped."""
-    path = archive(room, (sample(at, ',"m":"' + "\\u00e9" * 20_000_000 + '"') for at in range(9)))
+    path = archive(room, (sample(at, ',"m":"' + "\\u00e9" * 15_500_000 + '"') for at in range(9)))
     return [importing(room, "inspect", path)]
 
 
@@ -468,7 +468,7 @@ def study_file_of_judges(room: Room) -> list[list[str]]:
     path = study / "study.toml"
     text, left = path.read_text(encoding="utf-8"), 4_190_000
     judge = '\n[[judges]]\nname = "j%d"\nkind = "lexicon"\n'
-    text += "".join(judge % at for at in range((left - len(text)) // 46))
+    text += "".join(judge % at + "# " + "x" * 4_000 + "\n" for at in range(min(990, (left - len(text)) // 4_060)))
     path.write_text(text, encoding="utf-8")
     return [["recount", str(study)], ["judge", str(study), "--dry-run"]]
 

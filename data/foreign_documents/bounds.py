@@ -98,7 +98,7 @@ VALUES = Bound("GNOMON_MAX_VALUES", 30_000_000, "values", "one JSON document")
 PACKED_VALUES = Bound("GNOMON_MAX_PACKED_VALUES", 4_000_000, "values", "one JSON document of an archive")
 DEPTH = Bound("GNOMON_MAX_DEPTH", 100, "levels of nesting", "one JSON or TOML document")
 COLUMNS = Bound("GNOMON_MAX_COLUMNS", 10_000, "columns", "one table")
-UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 100 for each packed byte", "one archive")
+UNPACKED = Bound("GNOMON_MAX_UNPACKED", 2**28, "unpacked bytes beyond 80 for each packed byte", "one archive")
 WORKBOOK = Bound("GNOMON_MAX_WORKBOOK", 40_000_000, "unpacked bytes beyond 2 for each packed byte", "one workbook")
 ROWS = Bound(
     "GNOMON_MAX_ROWS", 100_000, "rows (and one for each 40 bytes beyond 10 MB)", "one table, log or export", 40
@@ -118,6 +118,7 @@ REVISIONS = Bound("GNOMON_MAX_REVISIONS", 100, "labels of one rater on one trial
 BLANK_ROWS = Bound("GNOMON_MAX_BLANK_ROWS", 1_100_000, "blank rows", "one table")
 PROBLEMS = Bound("GNOMON_MAX_PROBLEMS", 100_000, "rows that cannot be read", "one import")
 SMALL_TEXT = Bound("GNOMON_MAX_STUDY_BYTES", 2**22, "bytes", "one study file, map or protocol")
+ENTITIES = Bound("GNOMON_MAX_ENTITIES", 1_000, "models or judges", "one study file")
 CONDITIONS = Bound("GNOMON_MAX_CONDITIONS", 100_000, "conditions", "one design")
 TRIALS = Bound("GNOMON_MAX_TRIALS", 2_000_000, "trials", "one design")
 MODEL_LAYERS = Bound("GNOMON_MAX_LAYERS", 1_000, "layers", "one model's configuration")
@@ -146,6 +147,7 @@ BOUNDS = (
     BLANK_ROWS,
     PROBLEMS,
     SMALL_TEXT,
+    ENTITIES,
     CONDITIONS,
     TRIALS,
     MODEL_LAYERS,

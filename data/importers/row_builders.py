@@ -44,7 +44,7 @@ from gnomon.data.records import (
 )
 
 UNKNOWN_SIZE = 1.0
-MOST_SPELLINGS = 64
+MOST_SPELLINGS = 40
 PAIR = "pair"
 _SIZE = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])", re.IGNORECASE)
 _UNITS = {"b": 1e9, "m": 1e6}

@@ -219,6 +219,14 @@ def test_a_database_outside_the_studys_folder_is_named_in_so_many_words(folder, 
 
 
 @pytest.mark.attack
+@pytest.mark.parametrize("table", ["judges", "subjects"])
+def test_a_study_file_of_very_many_models_or_judges_is_refused_unread(folder, table):
+    (folder / "study.toml").write_text(f'name = "x"\nimported = true\n{table} = [{"{}," * 1_001}]\n')
+    with pytest.raises(StudyFileError, match=r"more than 1,000 models or judges: .* set GNOMON_MAX_ENTITIES to allow"):
+        read_study(folder)
+
+
+@pytest.mark.attack
 @pytest.mark.parametrize("database", ["%2e%2e/other.db", "a?b.db", "%41.db", "g.db?mode=memory"])
 def test_a_database_has_the_very_name_that_the_file_gives(folder, database):
     change(folder, 'database = "gnomon.db"', f'database = "{database}"')

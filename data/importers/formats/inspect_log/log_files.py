@@ -20,7 +20,7 @@ from gnomon.data.importers.field_parsers import ImportReport, RowError, SourceLo
 from gnomon.data.importers.text_files import parse_json, read_content
 
 ZSTANDARD = 93
-UNPACKED_PER_BYTE = 100
+UNPACKED_PER_BYTE = 80
 """Bytes that each byte of an archive may unpack to: logs, which repeat themselves, reach some 50."""
 _LOCAL = struct.Struct("<26xHH")
 FIRST_KEY = re.compile(r'\s*\{\s*"([^"]*)"')
