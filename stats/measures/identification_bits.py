@@ -110,6 +110,7 @@ def information_interval(counts: np.ndarray, confidence: float = 0.95) -> tuple[
     chosen = (shares.mean(axis=0) * rows + 1 / columns) / (rows + 1)
     family = _tilted_family((counts + PRIOR * chosen) / (counts.sum(axis=1, keepdims=True) + PRIOR))
     truth = np.clip(table_information(family), 0, None)
+    truth[0] = 0.0  # no tilt, no information: not what rounding leaves of it
     tails = np.array([_tail_probability(shares, sizes, observed) for shares in family])
     scores = np.maximum.accumulate(ndtri(np.clip(tails, 0.5 / TABLES, 1 - 0.5 / TABLES)))
     tail = (1 - confidence) / 2

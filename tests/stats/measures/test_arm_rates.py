@@ -68,6 +68,18 @@ def test_a_pair_that_several_concepts_share_is_one_item(trials: MakeTrials) -> N
     assert found.these.se == pytest.approx(of_sets.std(ddof=1) / np.sqrt(6), rel=0.01)
 
 
+def test_answers_that_never_differ_still_leave_room_for_some_that_do(trials: MakeTrials) -> None:
+    never = trials(
+        trial_rows("timing", "injection", [[0.0] * 8] * 4, column="correct", expected="{concept}"),
+        trial_rows("timing", "control", [[0.0] * 8], column="correct", expected="{concept}"),
+    )
+    found = control_difference(never, "s", "timing")
+    assert found is not None
+    assert found.headline is not None
+    assert found.headline.low < -0.02
+    assert found.headline.high > 0.02
+
+
 def test_a_hook_of_strength_0_stands_in_for_a_control(trials: MakeTrials) -> None:
     sham = trial_rows("notice", "injection", [[-5.0] * 4] * 3).assign(arm="sham", strength=0.0)
     found = control_difference(
@@ -112,6 +124,16 @@ def test_cells_that_are_known_well_stay_where_they_are() -> None:
     assert [round(each.estimate.value, 1) for each in pooled] == [0, 1, 5]
     assert pooled[2].probability_best == 1
     assert pool_cells([CellEstimates([cell(1.0, 2.0, 1.0)])]) == []
+
+
+def test_errors_that_all_cells_share_do_not_hide_which_is_higher() -> None:
+    """Three cells of one control: each is known to half a log-odds, their differences to a tenth."""
+    cells = [cell(float(place), value, 0.5) for place, value in enumerate((1.0, 1.0, 1.6))]
+    alone, together = (pool_cells([CellEstimates(cells, correlation)])[2] for correlation in (0.0, 0.98))
+    assert together.probability_best > 0.95
+    assert alone.probability_best < 0.8
+    assert together.estimate.value == pytest.approx(1.6, abs=0.1)
+    assert together.estimate.high - together.estimate.low == pytest.approx(4 * 0.5, rel=0.15)
 
 
 def test_two_subjects_of_one_battery_have_their_own_estimates() -> None:

@@ -55,3 +55,10 @@ def test_nothing_chosen_is_no_estimate() -> None:
     rows = trial_rows("pick", "injection", [[1.0] * 3] * 3, column="correct")
     assert identification_bits(checked_frame(rows), "s") is None
     assert identification_bits(checked_frame(rows.assign(picked="fear", concept="fear")), "s") is None
+
+
+@pytest.mark.parametrize("options", [3, 5, 7, 8])
+def test_a_choice_that_tells_nothing_has_a_lower_limit_of_exactly_0(options: int) -> None:
+    found, p_value = information_interval(np.tile(np.arange(1, options + 1), (options, 1)))
+    assert found.low == 0
+    assert p_value > 0.5
