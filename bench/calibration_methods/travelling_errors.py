@@ -276,8 +276,8 @@ def simulate_worlds(out: Path, runs: int, only: str) -> Iterator[dict[str, objec
         if world.name in done or not world.name.startswith(only):
             continue
         random = np.random.default_rng([SEED, place])
-        shares = pd.DataFrame([world.run(random) for _ in range(runs)]).mean().round(4).to_dict()
-        yield {"world": world.name, "runs": runs, **shares}
+        shares = pd.DataFrame([dict(world.run(random)) for _ in range(runs)]).mean().round(4)
+        yield {"world": world.name, "runs": runs, **{str(name): float(share) for name, share in shares.items()}}
 
 
 def main() -> None:
