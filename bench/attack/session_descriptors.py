@@ -9,10 +9,12 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from bench.support.browser import serving
 from gnomon.data.storage.engines import sqlite_url
@@ -47,14 +49,20 @@ def main() -> None:
         host = urlsplit(address).netloc
         print(f"0 sessions: {len(list(open_files.iterdir()))} descriptors", flush=True)
         begun = time.monotonic()
+        opened = partial(
+            connect,
+            f"ws://{host}/_stcore/stream",
+            origin=Origin(f"http://{host}"),
+            subprotocols=[Subprotocol("streamlit")],
+        )
         for number in range(1, sessions + 1):
-            with connect(f"ws://{host}/_stcore/stream", origin=f"http://{host}", subprotocols=["streamlit"]):
+            with opened():
                 pass
             if number % STEP == 0:
                 there = len(list(open_files.iterdir()))
                 print(f"{number} sessions, {time.monotonic() - begun:.0f} s: {there} descriptors", flush=True)
         time.sleep(130)
-        with connect(f"ws://{host}/_stcore/stream", origin=f"http://{host}", subprotocols=["streamlit"]):
+        with opened():
             pass
         print(f"after 130 s and one more: {len(list(open_files.iterdir()))} descriptors", flush=True)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
@@ -41,9 +42,9 @@ def share_sizes(n: int, level: float) -> dict[str, float]:
         "gate": [clopper_pearson(k, n, confidence=level).low for k in range(n + 1)],
         "audit": [wilson_interval(k, n, confidence=level).low for k in range(n + 1)],
     }
-    chances = {bound: binom.pmf(range(n + 1), n, bound) for bound in BOUNDS}
+    chances = {bound: np.asarray(binom.pmf(np.arange(n + 1), n, bound)) for bound in BOUNDS}
     return {
-        name: max(sum(p for p, low in zip(chances[bound], ends, strict=True) if low > bound) for bound in BOUNDS)
+        name: max(float(chances[bound][np.array(ends) > bound].sum()) for bound in BOUNDS)
         for name, ends in lows.items()
     }
 
@@ -70,7 +71,8 @@ def youden_sizes(events: int, others: int, level: float) -> dict[str, float]:
         bound = sensitivity + specificity - 1
         if bound < LEAST_J:
             continue
-        hit, kept = binom.pmf(range(events + 1), events, sensitivity), binom.pmf(range(others + 1), others, specificity)
+        hit = np.asarray(binom.pmf(np.arange(events + 1), events, sensitivity))
+        kept = np.asarray(binom.pmf(np.arange(others + 1), others, specificity))
         for name, ends in lows.items():
             passed = sum(hit[k] * kept[r] for (k, r), low in zip(counts, ends, strict=True) if low > bound)
             found[name] = max(found[name], float(passed))

@@ -94,12 +94,14 @@ def study_frame(task: str, effects: np.ndarray, design: DoseDesign, rng: np.rand
         c, i = (axis.ravel() for axis in np.indices(plain.shape))
         rows.append(_rows(name, "control", plain.ravel(), c, i))
     frame = pd.concat(rows, ignore_index=True)
-    odds = frame.pop("odds")
+    answered = frame.pop("odds")
     if task == "notice":
-        return checked_frame(frame.assign(log_odds_yes=odds, correct=np.nan))
+        return checked_frame(frame.assign(log_odds_yes=answered, correct=np.nan))
     if task == "pick":
-        return checked_frame(frame.assign(p_correct=expit(odds), correct=np.nan, chance=CHANCE))
-    return checked_frame(frame.assign(correct=(rng.random(len(odds)) < expit(odds)).astype(float), chance=CHANCE))
+        return checked_frame(frame.assign(p_correct=expit(answered), correct=np.nan, chance=CHANCE))
+    return checked_frame(
+        frame.assign(correct=(rng.random(len(answered)) < expit(answered)).astype(float), chance=CHANCE)
+    )
 
 
 def _rows(task: str, arm: str, odds: np.ndarray, concepts: np.ndarray, items: np.ndarray) -> pd.DataFrame:

@@ -104,7 +104,7 @@ def side_by_side(
     selected = labels["stratum"].isin(BY_VERDICT) & (not with_selected)
     labels = _countable_labels(labels[~selected])
     columns = {(JUDGE, name): rows for name, rows in heard.items()}
-    columns |= dict(iter(labels.groupby("column")))
+    columns |= {cast(tuple[str, str], column): rows for column, rows in labels.groupby("column")}
     codes = {key: rows.set_index("trial")["outcome"].map(CODES) for key, rows in columns.items()}
     wide = pd.DataFrame(codes, dtype=float)
     wide.columns = pd.MultiIndex.from_tuples(list(codes), names=["kind", "name"]) if codes else _NOBODY
@@ -322,7 +322,7 @@ def _outcome_counts(codes: NDArray[np.int8], units: NDArray[np.float64]) -> NDAr
     there = codes != ABSENT
     twice = there & (there.sum(axis=1) >= 2)[:, None]
     number = np.broadcast_to(units[:, None], codes.shape)
-    return np.bincount(codes[twice], weights=number[twice], minlength=len(CODES))
+    return np.bincount(codes[twice], weights=number[twice], minlength=len(CODES)).astype(float)
 
 
 def _pair_agreement(

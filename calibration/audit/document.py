@@ -230,7 +230,8 @@ def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | 
     stratifying = stratifying_versions(store)
     table = read_verdict_table(store, [*versions, *newest, *stratifying, *spoken_versions(store)])
     labelled = label_events(store, "everyone")["trial"].unique().tolist()
-    own = [(row.version, judge_splits(row.kind, splits)) for row in judges.itertuples(index=False)]
+    named = zip(judges["version"].tolist(), judges["kind"].tolist(), strict=True)
+    own = [(str(version), judge_splits(str(kind), splits)) for version, kind in named]
     again = repeated_trials(store)
     panel = _panel_table(table, judges, splits)
     members = () if panel is None else panel.versions

@@ -102,9 +102,10 @@ def drift_table(table: VerdictTable, version: str, splits: Sequence[str]) -> pd.
         name: pd.Categorical.from_codes(code[kind[here]], values)
         for name, (code, values) in ((name, pd.factorize(about[name])) for name in ALIKE)
     }
-    moments = pd.Series(np.where(at == NO_TIME, np.datetime64("NaT"), at.astype("datetime64[us]")))
+    known = np.where(at == NO_TIME, np.datetime64("NaT"), at.astype("datetime64[us]"))
+    moments = pd.Series(pd.DatetimeIndex(known, tz="UTC"))
     event = about["event"].fillna(False).to_numpy(dtype=bool)[kind[here]]
-    return pd.DataFrame({"event": event, **columns}).assign(at=moments.dt.tz_localize("UTC")).set_index(here)
+    return pd.DataFrame({"event": event, **columns}).assign(at=moments).set_index(here)
 
 
 def unlabelled_drift(read: pd.DataFrame, labelled: pd.Index) -> UnlabelledDrift:
@@ -304,7 +305,7 @@ def _drift_block(block: _TimeBlock, known: pd.DataFrame) -> DriftBlock:
 def _trend_test(rows: pd.DataFrame, what: str, alike: Sequence[str]) -> Trend | None:
     if rows["at"].nunique() < 2:
         return None
-    strata = rows.groupby(list(alike), dropna=False, observed=True, sort=False).ngroup().to_numpy()
+    strata = rows.groupby(list(alike), dropna=False, observed=True, sort=False).ngroup().to_numpy(dtype=np.intp)
     tested = stratified_trend(rows[what].to_numpy(dtype=float), rows["rank"].to_numpy(), strata)
     if tested is None:
         return None

@@ -84,8 +84,8 @@ class PairedReadings:
 
 def readings_of(rows: pd.DataFrame) -> PairedReadings:
     """The arrays of a frame with the columns a, b, truth (bool) and weight (float)."""
-    flags = (rows[name].to_numpy(dtype=bool) for name in ("a", "b", "truth"))
-    return PairedReadings(*flags, rows["weight"].to_numpy(dtype=float))
+    a, b, truth = (rows[name].to_numpy(dtype=bool) for name in ("a", "b", "truth"))
+    return PairedReadings(a, b, truth, rows["weight"].to_numpy(dtype=float))
 
 
 def compare_arms(rows: pd.DataFrame, *, confidence: float = 0.95) -> tuple[ArmComparison, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
 from scipy.stats import binom
@@ -105,7 +106,7 @@ def mcnemar_test(only_a: int, only_b: int, *, weights: tuple[float, float] = (1.
     if not differing:
         return McNemarTest(1.0, 1.0)
     chance = weights[1] / (weights[0] + weights[1])
-    masses = binom.pmf(range(differing + 1), differing, chance)
+    masses = np.asarray(binom.pmf(np.arange(differing + 1), differing, chance))
     observed = float(masses[only_a])
     as_rare = masses <= observed * _TIE
     exact = min(1.0, float(masses[as_rare].sum()))

@@ -418,7 +418,7 @@ def residual_dependence(
     rated = ~np.isnan(values).all(axis=1)
     seen = rating_patterns(values[rated])
     if units is not None:
-        seen = replace(seen, weight=np.bincount(seen.of, np.asarray(units, dtype=float)[rated], len(seen.counts)))
+        seen = replace(seen, weight=_pattern_units(seen, np.asarray(units, dtype=float)[rated]))
     _check_freedom(values.shape[1], len(seen.categories))
     fit = maximize_likelihood(seen, seen.weight[None], tolerance=1e-8)
     possible, chance = _possible_patterns(seen, fit.shares, fit.confusion)
@@ -487,6 +487,11 @@ def _residual_pairs(names: Sequence[Hashable], observed: Floats, simulated: Floa
         verdict = clear if corrected[at] < SIGNIFICANT else "no sign of dependence beyond what the model explains"
         rows.append(ResidualPair(a, b, None, int(n), agree, expected, float(p_values[at]), verdict))
     return rows
+
+
+def _pattern_units(seen: RatingPatterns, units: Floats) -> Floats:
+    """Units with each pattern, for rows that stand for several."""
+    return np.bincount(seen.of, units, len(seen.counts)).astype(float)
 
 
 def _pair_names(values: Floats, judges: Sequence[Hashable] | None) -> list[Hashable]:

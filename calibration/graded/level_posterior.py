@@ -87,7 +87,7 @@ def _rate_draws(events: np.ndarray, others: np.ndarray, rest: np.ndarray, random
         guessed = random.binomial(rest, mine / (mine + theirs))
         yes, no = (known + part for known, part in ((events, guessed), (others, rest - guessed)))
         rate = random.beta(1 + yes.sum(axis=1), 1 + no.sum(axis=1))[:, None]
-        of_events, of_others = (_dirichlet_rows(part + prior, random) for part in (yes, no))
+        of_events, of_others = (_dirichlet_rows(np.asarray(part + prior, dtype=float), random) for part in (yes, no))
         if turn >= BURN_IN:
             draws.append(rate[:, 0])
     return np.array(draws)

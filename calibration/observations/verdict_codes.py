@@ -85,7 +85,7 @@ class VerdictCode:
         columns: dict[str, object] = {name: said[name] for name in CORE_FLAGS}
         columns["concept"] = pd.Series(concept, dtype=object)
         for name in (PASSED, *self.further):
-            columns[name] = pd.Series(np.where(said[f"answered_{name}"], said[name], None), dtype=object)
+            columns[name] = pd.Series(said[name], dtype=object).where(said[f"answered_{name}"], None)
         return pd.DataFrame(columns, index=range(len(codes)))
 
 

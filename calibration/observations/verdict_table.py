@@ -166,7 +166,7 @@ def _read_part(connection: Connection, query: Any, voices: int) -> _Read:
         )
     trials = pd.concat(ids, ignore_index=True) if ids else pd.Series([], dtype="str")
     ids.clear()
-    order = trials.argsort().to_numpy()
+    order = trials.argsort().to_numpy(dtype=np.intp)
     empty = np.zeros((0, voices))
     return _Read(
         trials.take(order).reset_index(drop=True),
@@ -192,8 +192,8 @@ def _fetch_columns(connection: Connection, query: Any) -> Iterator[list[tuple[An
 
 def _microseconds(stamps: Sequence[str | None]) -> Moments:
     """ISO 8601 time stamps as microseconds since 1970; `NO_TIME` where one is missing or invalid."""
-    times = pd.to_datetime(pd.Series(stamps, dtype=object), utc=True, format="ISO8601", errors="coerce")
-    return times.dt.as_unit("us").astype("int64").to_numpy()
+    times = pd.to_datetime(pd.Series(list(stamps), dtype=object), utc=True, format="ISO8601", errors="coerce")
+    return times.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def _check_cells(cells: pd.DataFrame) -> None:

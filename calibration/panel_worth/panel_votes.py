@@ -189,7 +189,7 @@ def _intraclass(wrong: Floats, share: Floats, mean: float) -> float:
     single = k * mean * (1 - mean)
     if k < 2 or single < TINY:
         return 0.0
-    return min(max((variance / single - 1) / (k - 1), 0.0), 1.0)
+    return float(min(max((variance / single - 1) / (k - 1), 0.0), 1.0))
 
 
 def _beta_binomial_majority(m: int, mean: float, rho: float) -> float:

@@ -71,13 +71,14 @@ def _effect(rows: pd.DataFrame, covariate: Covariate, error: ErrorKind, confiden
     inside = np.isin(arms, both)
     sides = [inside & has, inside & ~has]
     counts = [(int((wrong & side).sum()), int(side.sum())) for side in sides]
-    p_value, ratio, shares, difference = None, None, [None, None], None
+    p_value, ratio, difference = None, None, None
+    shares: tuple[IntervalEstimate | None, IntervalEstimate | None] = (None, None)
     reason = _reason(counts)
     if reason is None:
         strata = [[(_weighted_count(wrong, side & (arms == arm), weight)) for side in sides] for arm in both]
-        loads = np.array([one[1] * other[1] / (one[1] + other[1]) for one, other in strata])
-        shares = [_pooled_share([each[side] for each in strata], loads, confidence) for side in (0, 1)]
-        difference = difference_interval(shares[0], shares[1])
+        loads = np.array([with_[1] * without[1] / (with_[1] + without[1]) for with_, without in strata])
+        one, other = (_pooled_share([each[side] for each in strata], loads, confidence) for side in (0, 1))
+        shares, difference = (one, other), difference_interval(one, other)
         tables = [_table(wrong, sides, arms == arm, np.ones_like(weight)) for arm in both]
         sums = [_table(wrong, sides, arms == arm, weight) for arm in both]
         found, p_value = common_odds_ratio(tables, weights=_mean_weights(tables, sums), confidence=confidence)

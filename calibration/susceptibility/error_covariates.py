@@ -94,7 +94,7 @@ def _trial_rows(store: Store, version: str, labelled: Sequence[str]) -> pd.DataF
     )
     parts = [store.read_frame(query.where(column.id.in_(part))) for part in split_chunks(labelled)]
     found = pd.concat(parts) if parts else store.read_frame(query.where(column.id == ""))
-    return found.set_index("trial").reindex(labelled).rename_axis("trial").reset_index()
+    return found.set_index("trial").reindex(list(labelled)).rename_axis("trial").reset_index()
 
 
 def _is_late(concepts: Sequence[str], concept: str | None, seed: int) -> float:

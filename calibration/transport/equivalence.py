@@ -93,8 +93,8 @@ def compare_rates(counts: RateCounts, margin: float | None, *, error: float = DE
 
 
 def _within(used: Count, learnt: Count, margin: float) -> float:
-    sides = (("greater", -margin), ("less", margin))
-    return max(difference_p_value(used, learnt, delta, side) for side, delta in sides)
+    above = difference_p_value(used, learnt, -margin, "greater")
+    return max(above, difference_p_value(used, learnt, margin, "less"))
 
 
 def _beyond(used: Count, learnt: Count, margin: float) -> float:

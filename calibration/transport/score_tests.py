@@ -77,7 +77,7 @@ def _restricted_share(p1: Floats, p2: Floats, ratio: float, delta: float) -> Flo
         cosine = np.where(root > 1e-12, v / u**3, 1.0)
     angle = (np.pi + np.arccos(np.clip(cosine, -1, 1))) / 3
     low, high = max(0.0, delta), min(1.0, 1 + delta)
-    return np.clip(2 * u * np.cos(angle) - b / (3 * a), low, high)
+    return np.asarray(np.clip(2 * u * np.cos(angle) - b / (3 * a), low, high))
 
 
 def difference_p_value(one: Count, other: Count, delta: float, side: Side) -> float:
@@ -128,7 +128,8 @@ def difference_p_value(one: Count, other: Count, delta: float, side: Side) -> fl
 @lru_cache(maxsize=8)
 def _score_table(n1: int, n2: int, delta: float) -> Floats:
     """The statistic of every pair of counts; several p values of one place ask for the same table."""
-    return score_statistic(np.arange(n1 + 1)[:, None], n1, np.arange(n2 + 1)[None, :], n2, delta)
+    one, other = np.arange(n1 + 1, dtype=float)[:, None], np.arange(n2 + 1, dtype=float)[None, :]
+    return score_statistic(one, n1, other, n2, delta)
 
 
 def _rejection_chances(extreme: Floats, n1: int, n2: int, second: Floats, delta: float) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from gnomon.calibration.labels.sampling_strata import ADJUDICATE
@@ -208,7 +210,7 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
                 key=f"save {mark}",
                 shortcut="enter",
                 type="primary" if desk.is_ready else "secondary",
-                on_click=tell_on_page(lambda: desk.save_label(item.trial, st.session_state.get(note, ""))),
+                on_click=tell_on_page(partial(_save_label, desk, item.trial, note)),
             )
             st.button(
                 "Skip",
@@ -238,6 +240,11 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
         _show_help(desk.store)
     else:
         _undo_button(desk, trial, mark)
+
+
+def _save_label(desk: LabellingSession, trial: str, note: str) -> None:
+    """Save with the note as it is when the button is pressed."""
+    desk.save_label(trial, st.session_state.get(note, ""))
 
 
 def _undo_button(desk: LabellingSession, trial: str | None, mark: str) -> None:

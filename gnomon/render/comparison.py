@@ -69,8 +69,8 @@ def print_policies(found: PolicyDocument) -> None:
     errors = _plain_table("judge", "guideline", "arm", "trials", "sensitivity", "specificity", "Youden's J")
     for policy in found.policies:
         for row in policy.judges:
-            rates = [_interval_cell(each) for each in (row.sensitivity, row.specificity, row.youden)]
-            errors.add_row(row.judge, policy.name, row.arm or "all", f"{row.labelled:,}", *rates)
+            shown_rates = [_interval_cell(each) for each in (row.sensitivity, row.specificity, row.youden)]
+            errors.add_row(row.judge, policy.name, row.arm or "all", f"{row.labelled:,}", *shown_rates)
     console.print(errors)
     for line in found.words:
         console.print(line)

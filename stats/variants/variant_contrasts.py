@@ -211,7 +211,7 @@ def _task_contrast(
 ) -> MeasuredEstimate | None:
     """A contrast of one task's event: in probabilities where logits of both models were read, else in answers."""
     both = {usual_scale(paired, subject, task) for subject in (declared.variant, declared.base)}
-    scale = PROBABILITY if both == {PROBABILITY} else RATE
+    scale: Scale = PROBABILITY if both == {PROBABILITY} else RATE
     observe = event_observer(paired, declared.variant, task)
     return _less_base(paired, declared, ContrastPlan(estimand, terms, scale, observe))
 
