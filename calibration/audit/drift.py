@@ -305,7 +305,7 @@ def _drift_block(block: _TimeBlock, known: pd.DataFrame) -> DriftBlock:
 def _trend_test(rows: pd.DataFrame, what: str, alike: Sequence[str]) -> Trend | None:
     if rows["at"].nunique() < 2:
         return None
-    strata = rows.groupby(list(alike), dropna=False, observed=True, sort=False).ngroup().to_numpy(dtype=np.intp)
+    strata = np.asarray(rows.groupby(list(alike), dropna=False, observed=True, sort=False).ngroup(), dtype=np.intp)
     tested = stratified_trend(rows[what].to_numpy(dtype=float), rows["rank"].to_numpy(), strata)
     if tested is None:
         return None

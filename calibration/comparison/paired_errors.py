@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -157,11 +158,12 @@ def _other_measure(
 ) -> PairedMeasure:
     alone = read.right_alone()
     found: list[IntervalEstimate | None] = []
-    for compute in (
-        lambda: single(read.a, read, confidence),
-        lambda: single(read.b, read, confidence),
-        lambda: change(read, confidence=confidence),
-    ):
+    computed: list[Callable[[], IntervalEstimate]] = [
+        partial(single, read.a, read, confidence),
+        partial(single, read.b, read, confidence),
+        partial(change, read, confidence=confidence),
+    ]
+    for compute in computed:
         try:
             found.append(compute())
         except NotEnoughDataError:

@@ -166,7 +166,7 @@ def _read_part(connection: Connection, query: Any, voices: int) -> _Read:
         )
     trials = pd.concat(ids, ignore_index=True) if ids else pd.Series([], dtype="str")
     ids.clear()
-    order = trials.argsort().to_numpy(dtype=np.intp)
+    order = np.asarray(trials.argsort(), dtype=np.intp)
     empty = np.zeros((0, voices))
     return _Read(
         trials.take(order).reset_index(drop=True),
