@@ -241,11 +241,8 @@ def _measure_panel(
 ) -> PanelWorth:
     whole = _effective_members(None, read, confidence)
     arms = arms_in(pd.DataFrame({"arm": read.arm}))
-    parts = [
-        _effective_members(arm, read.among(np.array([each == arm for each in read.arm], dtype=np.bool_)), confidence)
-        for arm in arms
-    ]
-    complete = read.among(~np.isnan(read.said).any(axis=1))
+    parts = [_effective_members(arm, read.among(np.asarray(read.arm == arm)), confidence) for arm in arms]
+    complete = read.among(np.asarray(~np.isnan(read.said).any(axis=1)))
     has_votes = complete.truth is not None and len(complete.arm) >= FEWEST_COMPLETE
     weights, weighted = _weighted_vote(complete, confidence) if has_votes else (None, None)
     found = PanelWorth(
