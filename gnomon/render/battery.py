@@ -23,7 +23,7 @@ def print_battery(document: BatteryDocument) -> None:
     from gnomon.render.text_console import TextConsole
     from gnomon.stats.narrative.battery.battery_sentences import yes_shift_sentences
     from gnomon.stats.narrative.battery.battery_table import NOTE
-    from gnomon.stats.narrative.battery.dose_sentences import dose_sentences, dose_table
+    from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
     from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
 
     console = TextConsole()
@@ -40,6 +40,8 @@ def print_battery(document: BatteryDocument) -> None:
         for line in dose_sentences(document.summary, subject):
             console.print(line, soft_wrap=True)
     console.print(NOTE, style="dim", soft_wrap=True)
+    if document.summary.curves:
+        console.print(DOSE_NOTE, style="dim", soft_wrap=True)
     for comparison in document.variants:
         if comparison.tasks:
             title = f"{comparison.variant} less {comparison.base}"

@@ -61,7 +61,10 @@ def test_one_command_makes_what_is_missing_and_gives_one_table(
     assert again.summary == first.summary
     assert [entry.task for entry in first.legend] == TASKS
     print_battery(first)
-    lines = capsys.readouterr().out.splitlines()
+    told = capsys.readouterr().out.splitlines()
+    curves = next(number for number, line in enumerate(told) if "by dose and by depth" in line)
+    assert {line.split()[0] for line in told[curves:] if " strength " in line} >= {"notice", "pick"}
+    lines = told[:curves]
     assert [line.split()[0] for line in lines if line.split() and line.split()[0] in TASKS] == TASKS
     head = next(line for line in lines if line.startswith("task"))
     assert head.split()[:3] == ["task", "counted", "chance"]
