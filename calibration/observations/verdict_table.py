@@ -111,8 +111,9 @@ def read_verdict_table(store: Store, versions: Sequence[str]) -> VerdictTable:
     names = tuple(dict.fromkeys(versions))
     code = VerdictCode(further_names())
     parts = [names[first : first + MOST_VOICES] for first in range(0, len(names), MOST_VOICES)] or [()]
+    queries = [_table_query(store, part, code) for part in parts]  # they read the design in a transaction of their own
     with store.read_transaction() as connection:
-        read = [_read_part(connection, _table_query(store, part, code), len(part)) for part in parts]
+        read = [_read_part(connection, query, len(part)) for query, part in zip(queries, parts, strict=True)]
     first = read[0]
     codes = np.concatenate([part.codes for part in read], axis=1)
     _check_cells(first.cells)

@@ -14,7 +14,8 @@ from gnomon.data.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("demo", "init", "generate", "judge", "recount", "calibrate", "plan", "fit", "report")
-COMMANDS += ("dashboard", "doctor", "import", "export", "move", "backup")
+COMMANDS += ("dashboard", "doctor", "import", "export", "move", "backup", "battery", "strengths", "lens")
+COMMANDS += ("gate", "certify", "transport", "drift")
 
 
 def one_line(text: str) -> str:
