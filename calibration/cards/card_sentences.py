@@ -38,8 +38,13 @@ def part_sentences(card: CalibrationCard) -> list[str]:
     parts = card.parts
     told = [each.words for each in (parts.transport or {}).values()]
     told += [parts.running.words] if parts.running is not None else []
-    for part in (parts.graded, parts.panel, parts.susceptibility, parts.undecided):
-        told += part.words if part is not None else ()
+    for words in (
+        parts.graded.words if parts.graded is not None else (),
+        parts.panel.words if parts.panel is not None else (),
+        parts.susceptibility.words if parts.susceptibility is not None else (),
+        parts.undecided.words if parts.undecided is not None else (),
+    ):
+        told += words
     told += [attack_sentence(parts.attack)] if parts.attack is not None else []
     told += [card.charge.words] if card.charge is not None else []
     return [line for line in told if line]
