@@ -306,7 +306,7 @@ def parquet_wide(room: Room) -> list[list[str]]:
 
     rows = 30_000
     column = pa.array([1] * rows)
-    many = min(COLUMNS.most - 1, room.size // 700)
+    many = room.most(CELLS) // rows - 1
     table = pa.table(
         [pa.array(range(rows), pa.int32()), *[column] * many], names=["k", *(f"c{at}" for at in range(many))]
     )
