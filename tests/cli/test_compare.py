@@ -12,7 +12,7 @@ from sqlalchemy import select
 from gnomon.api.study import open_study
 from gnomon.calibration.error_rates.confusion import spoken_versions
 from gnomon.calibration.observations.frames import judge_frame
-from gnomon.commands.judges.compare import ask_and_compare, estimate_comparison_cost
+from gnomon.commands.judges.compare import ask_and_compare, estimate_comparison_cost, weigh_panel
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.records import Facts, Label, Split
 from gnomon.data.storage import tables
@@ -113,7 +113,7 @@ def test_one_judge_twice_is_refused(folder):
         ask_and_compare(folder, "old", "old", None)
 
 
-def test_comparison_and_panel_from_the_shell(gnomon, folder: Path):
+def test_a_comparison_from_the_shell_and_one_line_for_a_judge_that_is_not_there(gnomon, folder: Path):
     done = gnomon("judge", folder, "--compare", "old", "new", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -121,6 +121,10 @@ def test_comparison_and_panel_from_the_shell(gnomon, folder: Path):
     lonely = gnomon("calibrate", folder, "--compare", "old", "nobody")
     assert lonely.returncode == 2
     assert len(lonely.stderr.strip().splitlines()) == 1
-    panel = gnomon("calibrate", folder, "--panel", "--json")
-    assert panel.returncode == 0, panel.stderr
-    assert json.loads(panel.stdout)["judges"] is None
+
+
+def test_candidates_are_no_panel(folder):
+    ask_and_compare(folder, "old", "new", None)
+    found = weigh_panel(folder, None)
+    assert found.judges is None
+    assert "needs two" in found.reasons[0]
