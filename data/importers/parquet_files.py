@@ -21,6 +21,10 @@ DENSEST = 100
 LARGEST_GROUP = 2**31
 UNPACKED_PER_BYTE = 20
 """Bytes that each byte of a row group may unpack to, beside those of `UNPACKED`."""
+TEXT_PER_BYTE = 80
+"""Bytes of text that each byte of a file may become in all its rows, beside those of `UNPACKED`: a text is stored once,
+however many rows have it.
+"""
 BATCH = 1_000
 NUMBER = 64
 """Greatest length in bytes of a fixed-length value: numbers and UUIDs take up to 32."""
@@ -79,9 +83,11 @@ def _read_rows(path: Path) -> Iterator[dict[str, object]]:
 
 
 def _flat_rows(path: Path, file: Any, names: list[str]) -> Iterator[dict[str, object]]:
+    texts, most = 0, TEXT_PER_BYTE * path.stat().st_size
     for batch in file.iter_batches(BATCH, columns=names):
         batch.validate(full=True)
-        _check_texts(path, batch)
+        texts += _check_texts(path, batch)
+        UNPACKED.check(texts - most, path)
         yield from batch.to_pylist()
 
 
@@ -121,8 +127,10 @@ def _check_footer(path: Path, file: Any) -> None:
         UNPACKED.check(unpacked - UNPACKED_PER_BYTE * size, f"{path}, row group {number}")
 
 
-def _check_texts(path: Path, batch: Any) -> None:
-    """Raise `InputError` if few stored texts expand to so many rows that they would fill the memory."""
+def _check_texts(path: Path, batch: Any) -> int:
+    """Bytes of the texts of a batch. Raises `InputError` if few stored ones expand to so many rows that they would fill
+    the memory.
+    """
     import pyarrow as pa
     from pyarrow import compute
 
@@ -132,3 +140,4 @@ def _check_texts(path: Path, batch: Any) -> None:
         for column in packed
     )
     TEXT.check(unpacked, f"{path}, {len(batch):,} rows of text")
+    return int(unpacked)

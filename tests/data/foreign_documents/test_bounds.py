@@ -342,3 +342,13 @@ def test_a_table_of_very_many_cells_is_refused(tmp_path, monkeypatch, ending):
     setting = "GNOMON_MAX_SHEET_CELLS" if ending == "xlsx" else "GNOMON_MAX_CELLS"
     with pytest.raises(InputError, match=rf"rows\.{ending}: has more than 5,000 cells .* set {setting} to allow more"):
         list(table_rows(path, ImportReport(), FileLayout()))
+
+
+def test_one_text_of_a_parquet_file_in_very_many_rows_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GNOMON_MAX_UNPACKED", "1000000")
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 4_000, pa.int32()), pa.array(["x" * 900]))
+    parquet.write_table(pa.table({"a": text}), tmp_path / "rows.parquet", compression="zstd", write_statistics=False)
+    with pytest.raises(
+        InputError, match=r"rows\.parquet: has more than 1,000,000 unpacked bytes .* GNOMON_MAX_UNPACKED"
+    ):
+        parse_parquet(tmp_path / "rows.parquet")
