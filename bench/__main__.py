@@ -6,6 +6,7 @@ import runpy
 import sys
 
 MEASUREMENTS = {
+    "audit": "audit.audit_scale",
     "chain": "performance.chain",
     "importing": "performance.importing",
     "house": "house",

@@ -1,6 +1,6 @@
-"""The audit of a million trials with three judges, and of a label set by 65 raters: seconds and peak memory.
+"""The audit of a million trials with three judges: seconds of waiting and of computing, and peak memory.
 
-    python -m bench.audit.audit_scale [--trials N ...] [--only sqlite|postgresql] [--against FOLDER] [--raters]
+    python -m bench.audit.audit_scale [--trials N ...] [--only sqlite|postgresql] [--against FOLDER]
 
 The study is written in bulk (`write_judged_study`): eight models, three arms, ten concepts, three judges with errors,
 contradictions, failed calls, repeats and a time of its own for each verdict, labels of two raters, revised labels.
@@ -10,16 +10,21 @@ by value. Each audit runs in a process of its own, so that its peak memory is it
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from bench.performance.scale import databases
+from bench.support.machine import machine
 from gnomon.data.records import Facts as Reported
 from gnomon.data.records import JudgeVersion, Label, Subject, split_of
 from gnomon.data.storage import tables
@@ -46,6 +51,7 @@ BEGAN = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 ANSWER = "I look at what is here, and there is a faint sense of water that I cannot place. " * 4
 RAW = '{"claims": true, "concept": "ocean", "coherent": true, "refused": false}' * 2
 PORTION = 20_000
+HOUSE = Path(__file__).resolve().parents[2]
 AUDIT = """
 import json, resource, sys, time
 from gnomon.calibration.audit.document import audit_views
@@ -53,9 +59,9 @@ from gnomon.data.storage.store import Store
 store = Store.open(sys.argv[1])
 began = time.perf_counter()
 document = audit_views(store)
-spent = time.perf_counter() - began
+spent, used = time.perf_counter() - began, time.process_time()
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"seconds": spent, "peak_mb": peak}), file=sys.stderr)
+print(json.dumps({"seconds": spent, "cpu_seconds_with_imports": used, "peak_mb": peak}), file=sys.stderr)
 print(document.model_dump_json())
 """
 
@@ -192,6 +198,23 @@ def _labels(truth: dict[str, dict[str, object]], rng: np.random.Generator) -> It
             yield Label(trial, "ann", changed, exposure="after_verdict", revision=1)  # type: ignore[arg-type]
 
 
+def write_alone(url: str, trials: int, house: Path) -> None:
+    """Write a study with the code of a checkout, whose version of the tables it then has.
+
+    Parameters
+    ----------
+    url : str
+        URL of an empty database.
+    trials : int
+        Number of trials.
+    house : Path
+        The checkout.
+    """
+    code = "import runpy, sys; runpy.run_path(sys.argv[1])['write_judged_study'](sys.argv[2], int(sys.argv[3]))"
+    environment = os.environ | {"PYTHONPATH": str(house)}
+    subprocess.run([sys.executable, "-c", code, __file__, url, str(trials)], cwd=house, env=environment, check=True)
+
+
 def audit_alone(url: str, house: Path) -> tuple[dict[str, float], str]:
     """Audit a study in a process of its own.
 
@@ -205,7 +228,7 @@ def audit_alone(url: str, house: Path) -> tuple[dict[str, float], str]:
     Returns
     -------
     (dict of str to float, str)
-        Seconds and peak memory in MB, and the document as JSON.
+        Seconds, seconds of CPU and peak memory in MB, and the document as JSON.
     """
     environment = os.environ | {"PYTHONPATH": str(house), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -232,3 +255,54 @@ def different_values(one: object, other: object, place: str = "") -> Iterator[tu
             yield from different_values(*pair, f"{place}[{number}]")
     elif one != other:
         yield place, one, other
+
+
+def compare_commits(urls: tuple[str, str], against: Path) -> dict[str, object]:
+    """Audit two copies of a study by this checkout and by another one.
+
+    Parameters
+    ----------
+    urls : (str, str)
+        URLs of the copies, one for each, since an audit records that it looked at the test split.
+    against : Path
+        The other checkout.
+    """
+    (ours, mine), (theirs, other) = (
+        audit_alone(url, house) for url, house in zip(urls, (HOUSE, against.resolve()), strict=True)
+    )
+    found = list(different_values(json.loads(other), json.loads(mine)))
+    close = [math.isclose(a, b, rel_tol=1e-9) for _, a, b in found if isinstance(a, float) and isinstance(b, float)]
+    return {"now": ours, "before": theirs, "differ": len(found), "by_rounding": sum(close)}
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(prog="python -m bench.audit.audit_scale", description=__doc__)
+    options.add_argument("--trials", type=int, nargs="+", default=[100_000, 1_000_000])
+    options.add_argument("--only", choices=("sqlite", "postgresql"))
+    options.add_argument("--against", type=Path, help="checkout of another commit, which audits the same studies")
+    chosen = options.parse_args()
+    found: dict[str, object] = {"machine": machine()}
+    with tempfile.TemporaryDirectory(prefix="gnomon-audit-") as scratch:
+        for number, trials in enumerate(chosen.trials):
+            for kind, place in _places(Path(scratch) / str(number), chosen.only):
+                urls = (place("a"), place("b")) if chosen.against else (place("a"),)
+                for url, house in zip(urls, (HOUSE, chosen.against), strict=False):
+                    write_alone(url, trials, house.resolve())
+                key = f"{kind}, {trials:,} trials"
+                found[key] = compare_commits(urls, chosen.against) if len(urls) > 1 else audit_alone(urls[0], HOUSE)[0]
+                print(f"{key}: {found[key]}", file=sys.stderr, flush=True)
+    print(json.dumps(found, indent=2))
+
+
+def _places(folder: Path, only: str | None) -> Iterator[tuple[str, Callable[[str], str]]]:
+    """For each kind of database the function from a name to the URL of a new one."""
+    folder.mkdir()
+    for kind in (only,) if only else ("sqlite", "postgresql"):
+        with databases(folder, kind) as kinds:
+            make = kinds[kind]
+            yield kind, lambda name, make=make: make(int(name, 16))  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()

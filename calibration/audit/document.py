@@ -42,7 +42,14 @@ from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.calibration.labels.selecting_judges import stratifying_versions
 from gnomon.calibration.labels.truth_summary import summarize_truth
-from gnomon.calibration.labels.views import VIEWS, label_events, rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.labels.views import (
+    VIEWS,
+    label_events,
+    one_label_reading,
+    rater_labels,
+    reference_labels_of,
+    truth_rule,
+)
 from gnomon.calibration.numerics.proportions import CLIPPED
 from gnomon.calibration.observations.frames import arms_in, judge_frame, judge_splits
 from gnomon.calibration.observations.verdict_table import VerdictTable, read_verdict_table
@@ -125,6 +132,7 @@ class _Measured:
     said: EventPatterns
 
 
+@one_label_reading()
 def audit_study(
     store: Store, *, view: str = "blind", judges: Sequence[str] | None = None, splits: Sequence[str] | None = None
 ) -> ViewAudit:
@@ -170,6 +178,7 @@ def audit_study(
     )
 
 
+@one_label_reading()
 def audit_views(
     store: Store,
     *,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Literal
 
@@ -25,9 +27,33 @@ from gnomon.data.study_settings import load_settings
 
 VIEWS = ("blind", "first", "current")
 KEYS = ["trial", "rater", "role"]
+_KNOWN: ContextVar[dict[tuple[object, ...], pd.DataFrame] | None] = ContextVar("labels", default=None)
 RaterGroup = Literal["reference", "apart", "everyone"]
 """Raters whose labels count (people, and those that the study admits), the others, or both."""
 COLUMNS = ("trial", "rater", *CORE_FACTS, "split", "stratum", "probability", "exposure", "selection")
+
+
+@contextmanager
+def one_label_reading() -> Iterator[None]:
+    """Within it, the labels of a store are read and derived once for each question: an audit asks them in every view.
+
+    Of use only where nobody writes labels in between.
+    """
+    token = _KNOWN.set({})
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
+
+
+def _known_or_read(key: tuple[object, ...], read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """What was read before within `one_label_reading`, as a copy (which shares its values until one is changed)."""
+    known = _KNOWN.get()
+    if known is None:
+        return read()
+    if key not in known:
+        known[key] = read()
+    return known[key].copy(deep=False)
 
 
 def label_events(store: Store, group: RaterGroup = "reference") -> pd.DataFrame:
@@ -48,6 +74,10 @@ def label_events(store: Store, group: RaterGroup = "reference") -> pd.DataFrame:
         `withdrawn`: whether the same rater took it back by a later retraction. `rater_kind` is filled in, and `counts`
         says whether the rater is one of reference.
     """
+    return _known_or_read(("events", store, group), lambda: _read_events(store, group))
+
+
+def _read_events(store: Store, group: RaterGroup) -> pd.DataFrame:
     trial = trial_table.c
     query = select(
         label_table,
@@ -151,6 +181,10 @@ def rater_labels(store: Store, view: str, group: RaterGroup = "reference") -> pd
     """
     if view not in VIEWS:
         raise UnknownNameError(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
+    return _known_or_read(("labels", store, view, group), lambda: _read_labels(store, view, group))
+
+
+def _read_labels(store: Store, view: str, group: RaterGroup) -> pd.DataFrame:
     standing = standing_labels(label_events(store, group))
     standing = standing.assign(since=standing.groupby(KEYS)["created_at"].transform("min"))
     if view == "blind":
