@@ -44,7 +44,7 @@ from gnomon.stats.narrative import headline_table as headline_tables
 from gnomon.stats.narrative.battery import battery_sentences
 from gnomon.stats.narrative.battery.battery_sentences import measure_sentence
 from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
-from gnomon.stats.narrative.battery.dose_sentences import dose_sentences, dose_table
+from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
 from gnomon.stats.narrative.battery.variant_sentences import (
     VARIANT_NOTE,
     judged_variant_sentences,
@@ -380,7 +380,7 @@ def _battery_section(store: Store) -> Iterator[ReportSection]:
             made.tables.append(_table_content(f"Tasks: {subject}", table))
         if len(battery_charts.dose_rows(summary, subject)):
             lines = dose_sentences(summary, subject)
-            made.lines += lines
+            made.lines += [*lines, DOSE_NOTE]
             made.pictures.append(make_picture(battery_charts.dose_chart(summary, subject), " ".join(lines)))
             made.tables.append(_table_content(f"By dose and by depth: {subject}", dose_table(summary, subject)))
     comparisons = compare_variants(trials, load_settings(store).variants)
