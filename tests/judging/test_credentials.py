@@ -13,7 +13,7 @@ from sqlalchemy import select
 from gnomon.data.errors import UserError
 from gnomon.data.foreign_documents.permissions import KEY_HOSTS
 from gnomon.data.storage import tables
-from gnomon.judging.credentials import SecretScrubber
+from gnomon.judging.credentials import HIDDEN, SecretScrubber
 from gnomon.judging.judges.openai_compatible import OpenAICompatibleJudge
 from gnomon.judging.rubrics.transcript import clean_transcript
 from gnomon.judging.runs.cost_estimate import estimate_cost
@@ -152,3 +152,11 @@ def test_a_dry_run_says_where_transcripts_and_keys_would_go(store, make_trial, c
         "transcripts go to https://api.openai.com/v1 with the value of OPENAI_API_KEY; MINE is not sent there" in line
     )
     assert """export GNOMON_KEY_HOSTS='["MINE@api.openai.com"]'""" in line
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("mark", ["\u200b", "\u2060", "\ufeff", "\u202e", "\x1b"])
+def test_characters_that_are_not_shown_go_before_a_secret_is_looked_for(mark):
+    secret = "sk-0123456789abcdef"
+    said = SecretScrubber([secret]).scrub_text(f"your key is {mark.join(secret)}")
+    assert said == f"your key is {HIDDEN}"
