@@ -70,7 +70,7 @@ def test_the_tables_behind_the_charts_hold_every_figure_with_its_interval(simula
     counts = document.judges[0].strata[0].as_event
     behind = [counts.tp + counts.fn, counts.fp + counts.tn, document.judges[0].strata[0].labelled]
     assert rates["of"].tolist()[:3] == behind
-    assert set(audit_frames.comparison_frame(document).method) == set(audit_frames.METHOD_NAMES.values())
+    assert set(audit_frames.comparison_frame(document)["method"]) == set(audit_frames.METHOD_NAMES.values())
     pairs = audit_frames.agreement_frame(document)
     assert set(pairs["coefficient"]) == set(audit_frames.COEFFICIENTS.values())
     assert len(audit_frames.difference_frame(document)) == 2

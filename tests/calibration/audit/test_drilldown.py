@@ -24,8 +24,10 @@ def test_every_cell_has_as_many_transcripts_as_it_counts_and_none_is_in_two(simu
         table = audit_frames.class_frame(document, judge)
         seen: list[str] = []
         for cell in table.to_dict("records"):
-            ids = trials_in_confusion_cell(store, judge, view, arm=cell.arm, truth=cell.truth, verdict=cell.verdict)
-            assert len(ids) == cell.n
+            ids = trials_in_confusion_cell(
+                store, judge, view, arm=cell["arm"], truth=cell["truth"], verdict=cell["verdict"]
+            )
+            assert len(ids) == cell["n"]
             seen += ids
         assert len(seen) == len(set(seen)) == table["n"].sum() > 0
 

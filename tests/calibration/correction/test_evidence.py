@@ -103,7 +103,7 @@ def test_a_random_sample_and_a_declared_one_are_left_alone() -> None:
 @pytest.mark.parametrize("stratum", ["all", "by verdict"])
 def test_unequal_probabilities_declare_the_choice_with_or_without_a_stratum(stratum: str) -> None:
     found = labelled(32, 1, 18, 49, stratum=stratum, unlabelled=(200, 1700))
-    chance = np.where(found.pairs.event, 50 / 250, 50 / 1750)
+    chance = np.where(found.pairs["event"], 50 / 250, 50 / 1750)
     declared = found.pairs.assign(probability=chance)
     assert nonrandom_labels(declared, found.judged) == []
     weight = inverse_inclusion_weights(declared, found.judged)
@@ -141,7 +141,7 @@ def test_labels_with_one_and_the_same_verdict_are_no_coin_but_half_unknown() -> 
     assert evidence.level == EvidenceLevel.NONE
     assert "all 50 labelled transcripts have a positive verdict" in evidence.reason
     methods = corrected_estimates("injection", found)
-    assert "only transcripts with a positive verdict are labelled" in methods.labels
+    assert "only transcripts with a positive verdict are labelled" in methods["labels"]
     assert "all 50 labelled transcripts have a positive verdict" in methods["lang_reiczigel"]
 
 
@@ -191,7 +191,7 @@ def test_another_arms_probability_declares_nothing_and_each_arm_is_weighted_by_i
     ).reset_index(drop=True)
     assert [each.arm for each in nonrandom_labels(pairs, judged)] == ["injection"]
     weight = inverse_inclusion_weights(pairs, judged)
-    assert weight.groupby([pairs.arm, pairs.event]).first().to_dict() == {
+    assert weight.groupby([pairs["arm"], pairs["event"]]).first().to_dict() == {
         ("control", False): 2.0,
         ("control", True): 2.0,
         ("injection", False): 35.0,

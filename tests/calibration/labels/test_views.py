@@ -77,8 +77,8 @@ def test_a_label_carries_its_trials_split_and_how_it_was_chosen(store: Store, tr
     store.add_labels([Label(trial, "ann", NAMED, stratum="audit", probability=0.25)])
     (row,) = reference_labels(store, "blind").to_dict("records")
     assert row["split"] in {"train", "dev", "test"}
-    assert (row["stratum"], row["probability"], row.exposure) == ("audit", 0.25, "blind")
-    assert (row["claims"], row.concept, row["coherent"], row["refused"]) == (True, "ocean", True, False)
+    assert (row["stratum"], row["probability"], row["exposure"]) == ("audit", 0.25, "blind")
+    assert (row["claims"], row["concept"], row["coherent"], row["refused"]) == (True, "ocean", True, False)
 
 
 def test_views_tell_a_revision_after_the_verdict_apart(store: Store, say: Callable[..., None]) -> None:
@@ -132,18 +132,18 @@ def test_the_first_rater_stands_even_after_revising_last(store: Store, say: Call
 def test_the_adjudicator_outranks_everybody(store: Store, say: Callable[..., None]) -> None:
     say("ann", SILENT)
     say("bob", NAMED)
-    assert rater_disagreements(store, "blind").adjudicated.tolist() == [False]
+    assert rater_disagreements(store, "blind")["adjudicated"].tolist() == [False]
     say("zoe", REFUSED, role=RaterRole.ADJUDICATOR)
     for view in ("blind", "first", "current"):
         assert believed(store, view) == [("zoe", False, True)]
     (row,) = rater_disagreements(store, "blind").to_dict("records")
-    assert row.outcomes == "ann: denied; bob: identified"
-    assert row.adjudicated
+    assert row["outcomes"] == "ann: denied; bob: identified"
+    assert row["adjudicated"]
     say("ann", NAMED, role=RaterRole.ADJUDICATOR)
     assert believed(store, "first") == [("ann", False, False)], "adjudicators who disagree decide nothing"
     (row,) = rater_disagreements(store, "blind").to_dict("records")
-    assert row.outcomes == "ann: denied; ann: identified; bob: identified; zoe: refused"
-    assert not row.adjudicated
+    assert row["outcomes"] == "ann: denied; ann: identified; bob: identified; zoe: refused"
+    assert not row["adjudicated"]
 
 
 def test_raters_who_differ_only_where_the_outcome_does_not_care_agree(store: Store, make_trial: Make) -> None:

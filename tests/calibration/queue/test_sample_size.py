@@ -118,7 +118,7 @@ def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_on
     arm = found["injection"]
     widths = {}
     for how in ("uncertain", "random"):
-        truth = arm.trials.truth.to_numpy(copy=True)
+        truth = arm.trials["truth"].to_numpy(copy=True)
         random = np.random.default_rng(3)
         free = np.flatnonzero(np.isnan(truth))
         if how == "random":
@@ -127,9 +127,9 @@ def test_labels_from_the_uncertain_queue_narrow_the_interval_more_than_random_on
             order, _ = best_order(start.estimand, start.event, [len(part) for part in start.free], 40)
             wanted = Counter(order)
             ids = [trial for place, part in enumerate(start.free) for trial in part[: wanted[place]]]
-            pick = np.flatnonzero(arm.trials.trial.isin(ids))
-        truth[pick] = [study.truth[trial] == "event" for trial in arm.trials.trial.iloc[pick]]
-        verdicts = arm.counts.verdicts[arm.trials.pattern]
+            pick = np.flatnonzero(arm.trials["trial"].isin(ids))
+        truth[pick] = [study.truth[trial] == "event" for trial in arm.trials["trial"].iloc[pick]]
+        verdicts = arm.counts.verdicts[arm.trials["pattern"]]
         estimate = panel_posterior(VerdictPatterns.pattern_counts(verdicts, truth)).posterior_estimate()
         widths[how] = estimate.high - estimate.low
     assert widths["uncertain"] < 0.95 * widths["random"]
@@ -158,13 +158,13 @@ def test_labels_given_as_planned_reach_the_width(study) -> None:
     assert document.options[0].labels is not None
     rates = {}
     for name, arm in arm_patterns(study.store, question="not_denied", splits=list(Split)).items():
-        truth = arm.trials.truth.to_numpy(copy=True)
+        truth = arm.trials["truth"].to_numpy(copy=True)
         for row in (row for row in document.allocation if row.arm == name):
             (place,) = [place for place in range(len(arm.counts.verdicts)) if arm.arm_name(place) == row.pattern]
-            free = np.flatnonzero(np.isnan(truth) & (arm.trials.pattern == place).to_numpy())[: row.labels]
-            truth[free] = [_counts(name, study.truth[trial]) for trial in arm.trials.trial.iloc[free]]
+            free = np.flatnonzero(np.isnan(truth) & (arm.trials["pattern"] == place).to_numpy())[: row.labels]
+            truth[free] = [_counts(name, study.truth[trial]) for trial in arm.trials["trial"].iloc[free]]
         rates[name] = panel_posterior(
-            VerdictPatterns.pattern_counts(arm.counts.verdicts[arm.trials.pattern], truth)
+            VerdictPatterns.pattern_counts(arm.counts.verdicts[arm.trials["pattern"]], truth)
         ).rate
     found = sample_size.summarize_draws(rates["injection"] - rates["control"])
     assert found.high - found.low <= 1.1 * 0.19
@@ -261,7 +261,7 @@ def test_a_refusal_in_the_control_arm_counts_against_net_detection_only(study) -
     refusing = [t for t, said in study.truth.items() if said == "refused" and study.arm[t] == "control"]
     for found, counted in ((plain, 0.0), (strict, 1.0)):
         told = found["control"].trials.dropna(subset=["truth"])
-        shown = told.loc[told.trial.isin(refusing), "truth"]
+        shown = told.loc[told["trial"].isin(refusing), "truth"]
         assert len(shown)
         assert set(shown) == {counted}
     assert plain["injection"].trials.equals(strict["injection"].trials)
@@ -272,7 +272,7 @@ def _counts(arm: str, truth: str) -> bool:
 
 
 def _labelled(study) -> list[str]:
-    return study.store.read_frame(labels).trial.tolist()
+    return study.store.read_frame(labels)["trial"].tolist()
 
 
 def test_a_queue_without_labels_to_start_from_says_what_to_do(simulate) -> None:
