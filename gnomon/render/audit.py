@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from gnomon.calibration.agreement.pairwise import JUDGE
+from gnomon.calibration.agreement.pairwise import JUDGE, RATER, RATER
 from gnomon.calibration.audit.audit_frames import COEFFICIENTS, PANEL_NOTE, pair_names, panel_rows
 from gnomon.calibration.audit.narrative import needs_sentences
 from gnomon.calibration.results.agreement import Agreement, GroupAgreement, PairAgreement
@@ -109,7 +109,7 @@ def _print_agreement(console: TextConsole, views: Mapping[str, Agreement]) -> No
         for pair in ranked[:MOST_PAIRS]:
             cells = ["too few" if pair.reason else _rate_cell(getattr(pair, key)) for key in SHOWN_COEFFICIENTS]
             shown.add_row(
-                f"  {' and '.join(pair_names(pair))}",
+                f"  {' and '.join(_told_names(pair))}",
                 f"{pair.n:,}",
                 f"{pair.disagreements:,}",
                 _base_cell(pair),
@@ -125,6 +125,11 @@ def _print_agreement(console: TextConsole, views: Mapping[str, Agreement]) -> No
             console.print(f"{len(pairs) - MOST_PAIRS:,} more pairs: --json lists all.")
         console.print()
         return
+
+
+def _told_names(pair: PairAgreement) -> list[str]:
+    """The two names, with what they are unless they are people: a table of people and judges has room for that."""
+    return [name.removesuffix(f" ({RATER})") for name in pair_names(pair)]
 
 
 def _base_cell(each: PairAgreement | GroupAgreement) -> str:

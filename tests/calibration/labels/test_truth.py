@@ -146,7 +146,8 @@ def test_agreement_of_raters_is_printed_with_kappa(capsys: pytest.CaptureFixture
     print_audit(audit_views(store))
     text = capsys.readouterr().out
     assert "Cohen's kappa" in text
-    assert "ann (rater) and bob (rater)" in text
+    assert "  ann and bob " in text
+    assert "  j (judge) and ann " in text
 
 
 def test_a_rule_that_names_nobody_is_refused() -> None:
