@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from gnomon.calibration.agreement.pairwise import JUDGE, RATER, RATER
+from gnomon.calibration.agreement.pairwise import JUDGE, RATER
 from gnomon.calibration.audit.audit_frames import COEFFICIENTS, PANEL_NOTE, pair_names, panel_rows
 from gnomon.calibration.audit.narrative import needs_sentences
 from gnomon.calibration.results.agreement import Agreement, GroupAgreement, PairAgreement
