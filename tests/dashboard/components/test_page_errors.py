@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dashboard_demo as demo
 import pytest
+from sqlalchemy import make_url
 from streamlit.testing.v1 import AppTest
 
 import gnomon.dashboard
@@ -41,7 +42,7 @@ def app(url, monkeypatch) -> AppTest:
 
 
 def forge(url: str, statement: str, value: object) -> None:
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+    with closing(sqlite3.connect(str(make_url(url).database))) as connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
         connection.execute(statement, (json.dumps(value),))

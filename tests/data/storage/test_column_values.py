@@ -19,7 +19,7 @@ from gnomon.data.errors import StoreError
 from gnomon.data.importers import ImportOptions
 from gnomon.data.maintenance.integrity import examine_database, find_wrong_row
 from gnomon.data.readings import OptionReading
-from gnomon.data.records import Arm, CountRow, Facts, JudgeVersion, Label, Trial, Verdict
+from gnomon.data.records import Arm, CountRow, Facts, JudgeVersion, Label, LabelPolicy, Trial, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.columns.column_values import MEND, WrongValueError, plain_type, rule_of
 from gnomon.data.storage.columns.event_details import READ_AGAIN
@@ -67,8 +67,10 @@ def fill(store: Store) -> None:
     )
     store.add_judge(JudgeVersion("j1", "j", "lexicon", {}))
     said = Facts(True, "cat", True, False, passed=True)
-    store.add_verdicts([Verdict(id_, "j1", said)])
-    store.add_labels([Label(id_, "ann", said)])
+    store.add_verdicts([Verdict(id_, "j1", said, scores={"claims": 0.7})])
+    policy = LabelPolicy("first", "A claim is a claim.")
+    store.add_label_policies([policy])
+    store.add_labels([Label(id_, "ann", said, policy=policy.hash, undecided=("claims",))])
     store.add_counts([CountRow("c", "s", Arm.CONTROL, 9, 1, 2, concept="cat", incoherent=0, misnamed=0)])
     store.acquire_lease(id_, "ann", 60)
     fit = {"view": "x", "status": "passed", "data_hash": "d", "seed": 1, "priors": {}, "diagnostics": {}, "result": {}}
@@ -125,6 +127,7 @@ def test_a_value_of_another_type_is_one_line_that_names_table_and_row(forged, fu
 def test_a_value_of_the_right_type_that_says_nothing_sensible_is_one_line(forged, pair):
     table, column = pair
     wrong = {None: '["x"]', str: "nonsense!", int: -1, float: float("inf")}[rule_of(column).kind]
+    wrong = '{"x": 1}' if column.name == "undecided" else wrong
     wrong = 7.0 if column.name in ("probability", "chance") else wrong
     store = forged(table.name, column.name, wrong)
     with pytest.raises(WrongValueError, match=f"^table {table.name}, row .*: '{column.name}' is "):
