@@ -42,6 +42,7 @@ from gnomon.judging.rubrics.reply_parser import PassReply, Reply, parse_reply, r
 from gnomon.study_file import FILE, read_study
 
 STORED, HISTORIES = 200, 20
+pytestmark = pytest.mark.slow
 CASES = int(os.environ.get("GNOMON_FUZZ", "200"))
 fuzzed = settings(
     max_examples=CASES,

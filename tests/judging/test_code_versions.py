@@ -30,7 +30,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.close()
 
 
-@pytest.mark.parametrize("kind", ["lexicon", "learned"])
+@pytest.mark.parametrize("kind", ["lexicon", pytest.param("learned", marks=pytest.mark.slow)])
 def test_a_local_judge_gives_the_verdicts_of_the_first_version(first, kind):
     concepts = [str(concept) for concept in first.study_settings()["concepts"]]
     training = bundled.calibration_set().training_pairs()

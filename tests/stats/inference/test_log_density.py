@@ -90,7 +90,10 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS)
+LARGEST = "corrected, and judged elsewhere"
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow if name == LARGEST else ()) for name in MODELS])
 def model(request: pytest.FixtureRequest) -> OutcomeModel:
     made = MODELS[request.param]()
     assert len(made.arrays.fixed_mean) > 8, "a poor design would test little"
