@@ -76,6 +76,7 @@ def test_correcting_costs_certainty(demo):
     assert width["net_detection_corrected"] > width["net_detection_raw"]
 
 
+@pytest.mark.slow
 def test_a_second_run_makes_nothing_again(demo, gnomon):
     names = ("trials", "verdicts", "fits")
     before = {name: open_store(demo).count_rows(tables.metadata.tables[name]) for name in names}

@@ -88,7 +88,7 @@ def test_forty_items_labelled_by_keyboard_five_undone_two_flagged_are_exactly_th
     assert events["probability"].between(0, 1, inclusive="right").all()
 
 
-@pytest.mark.parametrize("gap", [30, 60, 120, 250])
+@pytest.mark.parametrize("gap", [*(pytest.param(gap, marks=pytest.mark.slow) for gap in (30, 60, 120)), 250])
 def test_ten_rapid_presses_save_one_label_of_the_transcript_that_was_read(visit, opened, gap):
     rater = f"hasty {gap}"
     page = start(visit, "rapid", rater)

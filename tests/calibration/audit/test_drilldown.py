@@ -16,7 +16,9 @@ WEAK = {
 }
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    "view", [pytest.param(view, marks=() if view == VIEWS[0] else pytest.mark.slow) for view in VIEWS]
+)
 def test_every_cell_has_as_many_transcripts_as_it_counts_and_none_is_in_two(simulate, view):
     store = simulate(WEAK, n=160).store
     document = audit_study(store, view=view)

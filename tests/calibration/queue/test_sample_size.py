@@ -197,6 +197,7 @@ def test_a_budget_buys_the_mix_with_the_narrowest_interval(study) -> None:
     assert "best for a budget of 60" in dear.advice
 
 
+@pytest.mark.slow
 def test_prices_decide_whether_trials_or_labels_are_added(study) -> None:
     widths = {"estimand": "event_rate_injection", "width": 0.12}
     labels_only = plan_labels(study.store, **widths)
@@ -216,6 +217,7 @@ def test_a_plan_without_a_goal_is_refused(study) -> None:
         plan_labels(study.store, budget=-1)
 
 
+@pytest.mark.slow
 def test_a_narrower_target_needs_more(study) -> None:
     needs = []
     for width in (0.19, 0.17):

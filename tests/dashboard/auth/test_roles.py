@@ -24,7 +24,7 @@ def grave(page: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("study", ["fitted", "published"])
 def test_no_page_has_a_serious_fault_of_access(visit, study, dark):
     page = visit(study, dark=dark)
