@@ -9,7 +9,6 @@ Carlo error of a share c: sqrt(c (1 - c) / runs).
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bench.support.run_file import RunFile
 from gnomon.calibration.comparison.comparison_results import PairedMeasure
 from gnomon.calibration.comparison.paired_errors import compare_arms
 
@@ -133,17 +133,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=2000)
     asked = parser.parse_args()
-    there = asked.out.read_text(encoding="utf-8").splitlines() if asked.out.exists() else []
-    lines = [json.loads(line) for line in there]
-    done = {(line["world"], line["run"]) for line in lines}
-    with asked.out.open("a", encoding="utf-8") as file:
-        for place, world in enumerate(WORLDS):
-            for run in range(asked.runs):
-                if (world.name, run) not in done:
-                    line = simulate_run(world, place, run)
-                    lines.append(line)
-                    file.write(json.dumps(line) + "\n")
-    print("\n".join(summarize_runs(lines)))
+    held = RunFile(asked.out)
+    done = {(line["world"], line["run"]) for line in held.lines}
+    for place, world in enumerate(WORLDS):
+        for run in range(asked.runs):
+            if (world.name, run) not in done:
+                held.add(simulate_run(world, place, run))
+    print("\n".join(summarize_runs(held.lines)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ table. Monte Carlo error of a share c: sqrt(c (1 - c) / runs).
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.support.run_file import RunFile
 from gnomon.calibration.panel_worth.panel_votes import majority_errors
 from gnomon.calibration.panel_worth.vote_correlation import effective_votes, kish_number
 from gnomon.data.errors import NotEnoughDataError
@@ -105,18 +105,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=2000)
     asked = parser.parse_args()
-    there = asked.out.read_text(encoding="utf-8").splitlines() if asked.out.exists() else []
-    lines = [json.loads(line) for line in there]
-    done = {(line["world"], line["run"]) for line in lines}
-    with asked.out.open("a", encoding="utf-8") as file:
-        for place, world in enumerate(WORLDS):
-            lost = majority_error(world, place)
-            for run in range(asked.runs):
-                if (world.name, run) not in done:
-                    line = simulate_run(world, place, run, lost)
-                    lines.append(line)
-                    file.write(json.dumps(line) + "\n")
-    print("\n".join(summarize_runs(lines)))
+    held = RunFile(asked.out)
+    done = {(line["world"], line["run"]) for line in held.lines}
+    for place, world in enumerate(WORLDS):
+        lost = majority_error(world, place)
+        for run in range(asked.runs):
+            if (world.name, run) not in done:
+                held.add(simulate_run(world, place, run, lost))
+    print("\n".join(summarize_runs(held.lines)))
 
 
 if __name__ == "__main__":

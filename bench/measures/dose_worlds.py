@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from bench.support.run_file import RunFile
 from gnomon.stats.measures.doses.cell_pooling import CellEstimates, pool_cells
 from gnomon.stats.measures.doses.dose_curves import DoseMeans, cell_estimates, dose_curves, dose_means, dose_measures
 from gnomon.stats.measures.measured_trials_frame import checked_frame
@@ -225,20 +226,17 @@ def main() -> None:
     options.add_argument("--design", choices=list(DESIGNS))
     options.add_argument("--append", type=Path)
     chosen = options.parse_args()
-    done = {}
-    if chosen.append and chosen.append.exists():
-        done = {each["world"]: each["rows"] for each in map(json.loads, chosen.append.read_text().splitlines())}
+    held = RunFile(chosen.append)
+    done = {each["world"] for each in held.lines}
     for design in [chosen.design] if chosen.design else DESIGNS:
         for task in [chosen.task] if chosen.task else TASKS:
             for subject in [chosen.subject] if chosen.subject else SUBJECTS:
                 world = f"{design} {task} {subject} {chosen.studies}"
                 if world in done:
                     continue
-                done[world] = measure_world(task, subject, DESIGNS[design], chosen.studies)
-                if chosen.append:
-                    with chosen.append.open("a") as file:
-                        file.write(json.dumps({"world": world, "rows": done[world]}) + "\n")
-    print(json.dumps(done, indent=1))
+                rows = measure_world(task, subject, DESIGNS[design], chosen.studies)
+                held.add({"world": world, "rows": rows})
+    print(json.dumps({str(each["world"]): each["rows"] for each in held.lines}, indent=1))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, ndtri, softmax
 
+from bench.support.run_file import RunFile
 from gnomon.data.results import Estimate
 from gnomon.stats.measures.arm_rates import arm_rate, control_difference
 from gnomon.stats.measures.graded_detection import area_under_curve, detection_indices
@@ -486,9 +487,8 @@ def main() -> None:
     options.add_argument("--design", choices=list(DESIGNS))
     options.add_argument("--append", type=Path)
     chosen = options.parse_args()
-    done = {}
-    if chosen.append and chosen.append.exists():
-        done = {each["world"]: each["rows"] for each in map(json.loads, chosen.append.read_text().splitlines())}
+    held = RunFile(chosen.append)
+    done = {each["world"] for each in held.lines}
     for design in [chosen.design] if chosen.design else DESIGNS:
         for task in [chosen.task] if chosen.task else TASKS:
             for subject in [chosen.subject] if chosen.subject else SCRIPTS:
@@ -497,11 +497,8 @@ def main() -> None:
                     continue
                 each = range(chosen.studies)
                 lines = [one for n in each for one in study_lines(task, SCRIPTS[subject], DESIGNS[design], n)]
-                done[world] = coverage_rows(lines)
-                if chosen.append:
-                    with chosen.append.open("a") as file:
-                        file.write(json.dumps({"world": world, "rows": done[world]}) + "\n")
-    print(json.dumps(done, indent=1))
+                held.add({"world": world, "rows": coverage_rows(lines)})
+    print(json.dumps({str(each["world"]): each["rows"] for each in held.lines}, indent=1))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ from sqlalchemy import exists, select
 
 from gnomon.calibration.comparison.comparison_results import ComparedJudge
 from gnomon.data.errors import InputError, UnknownNameError
-from gnomon.data.records import IMPORTED, Split
+from gnomon.data.records import IMPORTED, LEARNED, Split
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import verdicts as verdict_table
 
 FEWEST_LETTERS = 6
 """Shortest beginning of a version that names it."""
-LEARNED = "learned"
 
 
 def versions_with_verdicts(store: Store) -> pd.DataFrame:

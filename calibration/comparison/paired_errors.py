@@ -19,6 +19,7 @@ from gnomon.calibration.comparison.paired_proportions import (
     mcnemar_test,
     paired_difference,
 )
+from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
 from gnomon.calibration.numerics.rating_arrays import TINY, Floats
 from gnomon.calibration.observations.frames import arms_in
@@ -54,7 +55,7 @@ class PairedReadings:
     @property
     def effective_number(self) -> float:
         """Kish's effective number of trials, (sum w)^2 / sum w^2."""
-        return float(self.weight.sum() ** 2 / (self.weight**2).sum()) if len(self.weight) else 0.0
+        return effective_number(self.weight)
 
     @property
     def effective_pairs(self) -> float:

@@ -19,6 +19,7 @@ from gnomon.calibration.error_rates.confusion import LabelledEvidence, confusion
 from gnomon.calibration.error_rates.judged_counts import trial_counts
 from gnomon.calibration.error_rates.label_randomness import arms_with_declared_choice, nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
+from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.prediction_powered import ppi_mean, ppi_weighted
 from gnomon.calibration.numerics.proportions import CLIPPED, lang_reiczigel, rogan_gladen, wilson_interval
 from gnomon.calibration.posterior.single_judge import joint_posterior
@@ -155,7 +156,7 @@ def _labels_alone(arm: str, found: LabelledEvidence) -> IntervalEstimate:
         raise NotEnoughDataError(
             f"{arm}: only transcripts with a {said} verdict are labelled, which are no sample of all"
         )
-    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    effective = effective_number(weight)
     return wilson_interval(effective * float(np.average(truth, weights=weight)), effective)
 
 

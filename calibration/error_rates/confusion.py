@@ -15,6 +15,7 @@ from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM, UNCERTAIN
 from gnomon.calibration.labels.selecting_judges import stratifying_versions
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.numerics.effective_counts import effective_count
 from gnomon.calibration.numerics.proportions import Count, difference_interval, newcombe_difference, wilson_interval
 from gnomon.calibration.observations.disputes import disputed_among
 from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits, verdicts_with_outcomes
@@ -266,8 +267,8 @@ def confusion_from_rows(rows: pd.DataFrame, reading: Reading = "event", *, confi
     truth = rows[f"true_{reading}"].to_numpy(dtype=bool)
     said = rows[reading].to_numpy(dtype=bool)
     weight = rows["weight"].to_numpy(dtype=float)
-    positives, negatives = _effective_count(said, truth, weight), _effective_count(~said, ~truth, weight)
-    every = _effective_count(said == truth, np.ones_like(truth), weight)
+    positives, negatives = effective_count(said, truth, weight), effective_count(~said, ~truth, weight)
+    every = effective_count(said == truth, np.ones_like(truth), weight)
     known = positives[1] > 0 and negatives[1] > 0
     wrong = (negatives[1] - negatives[0], negatives[1])
     return ConfusionCounts(
@@ -282,15 +283,6 @@ def confusion_from_rows(rows: pd.DataFrame, reading: Reading = "event", *, confi
         accuracy=wilson_interval(*every, confidence=confidence) if every[1] else None,
         youden=newcombe_difference(*positives, *wrong, confidence=confidence) if known else None,
     )
-
-
-def _effective_count(right: np.ndarray, among: np.ndarray, weight: np.ndarray) -> Count:
-    """Effective (correct, all) of the trials in `among`."""
-    inside = weight[among]
-    if not len(inside):
-        return 0.0, 0.0
-    effective = float(inside.sum() ** 2 / (inside**2).sum())
-    return float(inside[right[among]].sum() / inside.sum()) * effective, effective
 
 
 def by_arm(rows: pd.DataFrame, reading: Reading = "event") -> dict[str, ConfusionCounts]:
@@ -381,7 +373,7 @@ def class_table(rows: pd.DataFrame) -> pd.DataFrame:
         for true in CLASSES:
             here = ((rows["arm"] == arm) & (truth == true)).to_numpy()
             for said in CLASSES if here.any() else ():
-                count = _effective_count((verdict == said).to_numpy(), here, rows["weight"].to_numpy(dtype=float))
+                count = effective_count((verdict == said).to_numpy(), here, rows["weight"].to_numpy(dtype=float))
                 share = wilson_interval(*count)
                 n = int((here & (verdict == said).to_numpy()).sum())
                 table.append((arm, true, said, n, int(here.sum()), count[1], share.value, share.low, share.high))

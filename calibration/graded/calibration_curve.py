@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaincinv, stdtrit
 
-from gnomon.calibration.graded.graded_mean import effective_number
 from gnomon.calibration.graded.isotonic_map import check_scores
+from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.proportions import clopper_pearson
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.records import IntervalEstimate

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from gnomon.calibration.graded.isotonic_map import FOLDS, cross_fitted_scores
+from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.prediction_powered import ppi_weighted
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.errors import InputError, NotEnoughDataError
@@ -154,11 +155,6 @@ def inclusion_chances(labelled: int, pool: int, weights: ArrayLike | None = None
         if not (chance > 1).any():
             return chance
         surely |= chance > 1
-
-
-def effective_number(weights: Floats) -> float:
-    """Kish's effective number of trials, (sum of weights)^2 / sum of squared weights."""
-    return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
 
 
 def _within_labels(

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 from scipy.stats import betabinom
 
-from gnomon.calibration.graded.graded_mean import effective_number
 from gnomon.calibration.graded.graded_results import GradedTransfer, TransferStatus
 from gnomon.calibration.graded.isotonic_map import FOLDS, check_scores, fit_isotonic, fold_masks
+from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import IntervalEstimate

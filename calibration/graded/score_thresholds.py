@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gnomon.calibration.graded.graded_mean import effective_number
 from gnomon.calibration.graded.graded_results import ThresholdChoice, ThresholdCost
 from gnomon.calibration.graded.isotonic_map import check_scores
+from gnomon.calibration.numerics.effective_counts import effective_count
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.errors import InputError, NotEnoughDataError
@@ -98,7 +98,7 @@ def threshold_cost(sample: Sample, threshold: float, miss_price: float, false_al
     score, label = _check_binary(sample)
     weight = np.ones_like(label) if sample[2] is None else np.asarray(sample[2], dtype=float)
     event, said = label == 1, score >= threshold
-    right = {kind: _effective_count(said == event, event == kind, weight) for kind in (True, False)}
+    right = {kind: effective_count(said == event, event == kind, weight) for kind in (True, False)}
     (hits, positives), (passed, negatives) = right[True], right[False]
     both = positives > 0 and negatives > 0
     mass = float(weight.sum())
@@ -122,9 +122,3 @@ def _check_binary(sample: Sample) -> tuple[Floats, Floats]:
     if not set(np.unique(label)) <= {0.0, 1.0}:
         raise InputError("threshold: labels are shares: a threshold needs labels of 0 and 1")
     return score, label
-
-
-def _effective_count(right: np.ndarray, among: np.ndarray, weight: Floats) -> tuple[float, float]:
-    inside = weight[among]
-    effective = effective_number(inside)
-    return (float(inside[right[among]].sum() / inside.sum()) * effective if effective else 0.0), effective

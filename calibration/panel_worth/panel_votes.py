@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln
 from scipy.stats import hypergeom
 
+from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.numerics.rating_arrays import TINY, Floats
 from gnomon.data.errors import NotEnoughDataError
@@ -169,7 +170,7 @@ def weighted_vote(
             continue
         weights, threshold = _learn_vote(said[teach], true[teach], groups[teach], load[teach])
         wrong[held] = (said[held] @ weights > threshold) != true[held]
-    effective = float(load.sum() ** 2 / (load**2).sum())
+    effective = effective_number(load)
     share = min(float(load @ wrong / load.sum()), 1.0)
     error = wilson_interval(share * effective, effective, confidence=confidence)
     return WeightedVote(_learn_vote(said, true, groups, load)[0], error)

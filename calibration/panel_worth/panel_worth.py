@@ -14,6 +14,7 @@ from gnomon.calibration.comparison.labelled_readings import labelled_readings, s
 from gnomon.calibration.error_rates.confusion import judged_trials
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.labels.views import rater_labels
+from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.calibration.observations.frames import arms_in, judge_frame
@@ -284,7 +285,7 @@ def _base_rate(read: PanelReadings) -> Estimate | None:
     if not len(read.arm):
         return None
     event = np.nanmean(read.said, axis=1) if read.truth is None else read.truth.astype(float)
-    effective = float(read.weight.sum() ** 2 / (read.weight**2).sum())
+    effective = effective_number(read.weight)
     share = min(float(read.weight @ event / read.weight.sum()), 1.0)
     return finite_estimate(wilson_interval(share * effective, effective))
 
@@ -345,7 +346,7 @@ def _member_error(read: PanelReadings, place: int, confidence: float) -> Estimat
     if read.truth is None or not there.any():
         return None
     weight = read.weight[there]
-    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    effective = effective_number(weight)
     share = min(float(weight @ read.votes[there, place] / weight.sum()), 1.0)
     return finite_estimate(wilson_interval(share * effective, effective, confidence=confidence))
 

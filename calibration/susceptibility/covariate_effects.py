@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gnomon.calibration.numerics.common_odds_ratio import common_odds_ratio
+from gnomon.calibration.numerics.effective_counts import effective_count
 from gnomon.calibration.numerics.multiple_testing import holm_adjusted
 from gnomon.calibration.numerics.proportions import difference_interval, wilson_interval
 from gnomon.calibration.susceptibility.error_covariates import Covariate
@@ -75,7 +76,7 @@ def _effect(rows: pd.DataFrame, covariate: Covariate, error: ErrorKind, confiden
     shares: tuple[IntervalEstimate | None, IntervalEstimate | None] = (None, None)
     reason = _reason(counts)
     if reason is None:
-        strata = [[(_weighted_count(wrong, side & (arms == arm), weight)) for side in sides] for arm in both]
+        strata = [[(effective_count(wrong, side & (arms == arm), weight)) for side in sides] for arm in both]
         loads = np.array([with_[1] * without[1] / (with_[1] + without[1]) for with_, without in strata])
         one, other = (_pooled_share([each[side] for each in strata], loads, confidence) for side in (0, 1))
         shares, difference = (one, other), difference_interval(one, other)
@@ -106,13 +107,6 @@ def _reason(counts: Sequence[tuple[int, int]]) -> str | None:
     if fewest >= FEWEST:
         return None
     return f"{fewest} labelled trials on one side in arms that have both: {FEWEST} are needed"
-
-
-def _weighted_count(wrong: Flags, here: Flags, weight: NDArray[np.float64]) -> tuple[float, float]:
-    """Effective numbers of errors and of trials (Kish)."""
-    load = weight[here]
-    effective = float(load.sum() ** 2 / (load**2).sum())
-    return float(load[wrong[here]].sum() / load.sum()) * effective, effective
 
 
 def _pooled_share(

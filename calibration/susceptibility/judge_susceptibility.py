@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
-
 from gnomon.calibration.error_rates.confusion import collect_evidence
-from gnomon.calibration.observations.frames import judge_splits
+from gnomon.calibration.observations.frames import splits_before_test
 from gnomon.calibration.susceptibility.covariate_effects import covariate_effects
 from gnomon.calibration.susceptibility.error_covariates import COVARIATES, covariate_frame
 from gnomon.calibration.susceptibility.susceptibility_results import (
@@ -15,9 +13,7 @@ from gnomon.calibration.susceptibility.susceptibility_results import (
     ErrorKind,
     JudgeSusceptibility,
 )
-from gnomon.data.records import Split
 from gnomon.data.storage.store import Store
-from gnomon.data.storage.tables import judges
 
 _ERRORS = {
     ErrorKind.FALSE_ALARM: "false alarms",
@@ -40,8 +36,7 @@ def judge_susceptibility(store: Store, version: str, view: str) -> JudgeSuscepti
     view : {"blind", "first", "current"}
         Label view (`gnomon.calibration.labels.views`).
     """
-    kind = store.read_frame(select(judges.c.kind).where(judges.c.version == version))["kind"]
-    splits = tuple(each for each in judge_splits(str(kind.iloc[0]) if len(kind) else "") if each != Split.TEST)
+    splits = splits_before_test(store, version)
     pairs = collect_evidence(store, [version], view, splits=splits)[0].pairs
     if pairs.empty:
         return None

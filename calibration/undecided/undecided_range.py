@@ -6,19 +6,16 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import select
 
 from gnomon.calibration.correction.methods import ppi_estimate
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, judged_trials, pair_with_labels
 from gnomon.calibration.labels.undecided_facts import DECIDES
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
-from gnomon.calibration.observations.frames import arms_in, judge_splits
+from gnomon.calibration.observations.frames import arms_in, splits_before_test
 from gnomon.calibration.undecided.undecided_results import TruthReading, UndecidedArm, UndecidedLabels
 from gnomon.data.errors import NotEnoughDataError
-from gnomon.data.records import Split
 from gnomon.data.results import finite_estimate
 from gnomon.data.storage.store import Store
-from gnomon.data.storage.tables import judges
 
 READINGS: Mapping[str, float] = {"none": 0.0, "half": 0.5, "all": 1.0}
 """Each reading of undecided labels, with how much of an event one counts."""
@@ -44,8 +41,7 @@ def undecided_range(store: Store, version: str, view: str) -> UndecidedLabels | 
     """
     labels = rater_labels(store, view)
     truth = reference_labels_of(labels.drop(columns=DECIDES), truth_rule(store))
-    kind = store.read_frame(select(judges.c.kind).where(judges.c.version == version))["kind"]
-    splits = tuple(each for each in judge_splits(str(kind.iloc[0]) if len(kind) else "") if each != Split.TEST)
+    splits = splits_before_test(store, version)
     judged = judged_trials(store, [version], splits=splits)
     table = truth[["trial", "stratum", "probability", "exposure", "event_low", "event_high"]].assign(
         **{f"true_{name}": truth[name] for name in ("outcome", "event", "passed")}
