@@ -177,6 +177,6 @@ def test_the_overview_says_what_was_counted(answered: Store) -> None:
     (sentence,) = [measure_sentence(count) for count in overview.measured]
     assert sentence == (
         "toy, forced_choice arm: asked which of two words, it chose the injected one in 8 of 10 responses with a "
-        "vector (80 %, 95 % interval 49 % to 94 %); guessing gives 50 % (p 0.055); 1 could not be read."
+        "vector (80 %, 95 % interval 49 % to 94 %); guessing gives 50 % (p = 0.055); 1 could not be read."
     )
     assert overview.labelled_for_measuring == {}, "no rater can label it"

@@ -12,6 +12,7 @@ from scipy.special import ndtr
 from sqlalchemy import select
 
 from gnomon.calibration.error_rates.confusion import LabelledEvidence
+from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
 from gnomon.calibration.observations.frames import fact_columns, frame_of, is_readable, with_outcomes
 from gnomon.calibration.observations.verdict_table import NO_TIME, VerdictTable
@@ -274,7 +275,7 @@ def _time_span(first: pd.Timestamp, last: pd.Timestamp) -> str:
 def _trend_sentence(name: str, trend: Trend | None) -> str:
     if trend is None:
         return ""
-    p = f"p {trend.p_value:.3f}" if trend.p_value >= 0.001 else "p < .001"
+    p = format_p(trend.p_value)
     if trend.p_value >= SIGNIFICANT:
         return f"{name} without a trend ({p})"
     change = "" if trend.change is None else f" by {100 * abs(trend.change.value):.0f} points from first to last block"

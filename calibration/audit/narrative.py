@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.calibration.results.audit import JudgeEstimates, LabelRevisions, RevisedConfusion
 from gnomon.calibration.results.error_rates import (
     ConfusionCells,
@@ -93,7 +94,7 @@ def needs_sentences(judge: JudgeEstimates) -> Iterable[str]:
 
 def nonrandom_sentence(labels: NonrandomLabels) -> str:
     """That labels declared random do not look so, and what is done about it."""
-    p = "p < .001" if labels.p_value < 0.001 else f"p {labels.p_value:.3f}"
+    p = format_p(labels.p_value)
     shares = [f"{100 * share:.3g} %" for share in (labels.labelled_positive, labels.unlabelled_positive)]
     return (
         f"labels of the {labels.arm} arm do not look like a random sample: {shares[0]} of the "
@@ -162,7 +163,7 @@ def _sign_test_sentence(revisions: LabelRevisions) -> Iterable[str]:
     p, moved = revisions.p_value, revisions.toward_judge + revisions.away_from_judge
     if p is None:
         return
-    exact = "exact p < .001" if p < 0.001 else f"exact p {p:.3f}" if p < 1 else "exact p 1"
+    exact = f"exact {format_p(p)}"
     if moved == 1:
         yield f"One revision is no evidence ({exact})."
     elif p < SIGNIFICANT:

@@ -8,8 +8,8 @@ import pandas as pd
 from sqlalchemy import exists, select
 
 from gnomon.calibration.comparison.comparison_results import ComparedJudge
+from gnomon.calibration.observations.measured_splits import learns_from_labels
 from gnomon.data.errors import InputError, UnknownNameError
-from gnomon.data.records import IMPORTED, LEARNED, Split
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import verdicts as verdict_table
@@ -74,14 +74,8 @@ def compared_judge(name: str, version: str, kind: str, config: Mapping[str, obje
         rubric=str(described["name"]) if "name" in described else None,
         rubric_hash=str(described["hash"]) if "hash" in described else None,
         edition=edition if isinstance(edition, int) else (1 if described else None),
-        learns_from_labels=kind == LEARNED or bool(config.get("examples")),
+        learns_from_labels=learns_from_labels(kind, config),
     )
-
-
-def compared_splits(*judges: ComparedJudge) -> tuple[str, ...]:
-    """Splits on which judges are compared: dev, and train if none of them learnt from labels; never test."""
-    learnt = any(judge.learns_from_labels and judge.kind != IMPORTED for judge in judges)
-    return (str(Split.DEV),) if learnt else (str(Split.TRAIN), str(Split.DEV))
 
 
 def related_versions(known: pd.DataFrame, a: ComparedJudge, b: ComparedJudge) -> list[ComparedJudge]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gnomon.calibration.comparison.comparison_results import ArmComparison, PairedMeasure, RubricComparison
+from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.data.results import Estimate
 
 SIGNIFICANT = 0.05
@@ -33,13 +34,6 @@ def format_change(difference: Estimate) -> str:
     """A difference in points with its interval: +6.0 points (+1.2 to +10.9)."""
     value, low, high = (_signed(100 * part) for part in (difference.value, difference.low, difference.high))
     return f"{value} points ({low} to {high})"
-
-
-def format_p(p: float) -> str:
-    """A p-value with two significant digits: p = .012, p < .001."""
-    if p < 0.001:
-        return "p < .001"
-    return f"p = {p:.2f}".replace("0.", ".") if p >= 0.1 else f"p = {p:.3f}".replace("0.", ".")
 
 
 def _main_sentence(found: RubricComparison, row: PairedMeasure) -> str:

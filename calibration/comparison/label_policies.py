@@ -10,7 +10,7 @@ import pandas as pd
 
 from gnomon.calibration.agreement.coefficients import krippendorff_alpha
 from gnomon.calibration.agreement.pairwise import CODES, MIN_ITEMS
-from gnomon.calibration.comparison.compared_versions import compared_splits, find_version, versions_with_verdicts
+from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.comparison.comparison_results import ComparedJudge
 from gnomon.calibration.comparison.paired_proportions import PairedCounts, mcnemar_test, paired_difference
 from gnomon.calibration.comparison.policy_results import (
@@ -34,6 +34,7 @@ from gnomon.calibration.labels.views import (
 )
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
 from gnomon.calibration.observations.frames import arms_in, judge_frame, with_outcomes
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import CORE_FLAGS
 from gnomon.data.records import Exposure, LabelPolicy, RaterRole, Split
@@ -78,7 +79,7 @@ def policy_document(store: Store, view: str | None = None) -> PolicyDocument:
         )
     known = versions_with_verdicts(store)
     judges = [find_version(known, version) for version in judge_frame(store)["version"]]
-    splits = compared_splits(*judges) if judges else (str(Split.DEV),)
+    splits = splits_before_test(*judges) if judges else (str(Split.DEV),)
     versions = [judge.version for judge in judges]
     judged = dict(zip(versions, judged_trials(store, versions, splits=splits), strict=True)) if versions else {}
     order = labels.groupby("policy")["created_at"].min().sort_values(kind="stable").index.tolist()

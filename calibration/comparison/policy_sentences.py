@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gnomon.calibration.comparison.comparison_sentences import format_change, format_p
+from gnomon.calibration.comparison.comparison_sentences import format_change
 from gnomon.calibration.comparison.policy_results import PolicyChange, PolicyDocument, PolicyLabels
+from gnomon.calibration.numerics.multiple_testing import format_p
 
 
 def policy_sentences(found: PolicyDocument) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from gnomon.calibration.comparison.compared_versions import (
-    compared_splits,
     find_version,
     related_versions,
     versions_with_verdicts,
@@ -25,6 +24,7 @@ from gnomon.calibration.comparison.paired_errors import PairedReadings, compare_
 from gnomon.calibration.error_rates.confusion import Reading
 from gnomon.calibration.labels.views import reference_labels
 from gnomon.calibration.numerics.multiple_testing import holm_adjusted
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
@@ -75,7 +75,7 @@ def compare_rubrics(
         raise InputError(f"judges '{a}' and '{b}' are the same version {first.version[:12]}: name two to compare")
     view = view or load_settings(store).label_view
     others = related_versions(known, first, second)
-    splits = compared_splits(first, second)
+    splits = splits_before_test(first, second)
     rows = labelled_readings(store, [judge.version for judge in (first, second, *others)], view, splits, reading)
     both = _rows_of_pair(rows, first, second)
     if not len(both):
@@ -197,7 +197,7 @@ def shared_labels(store: Store, view: str, splits: Sequence[str]) -> list[str]:
     view : str
         Label view (`gnomon.calibration.labels.views`).
     splits : sequence of str
-        Splits of the comparison (`compared_splits`).
+        Splits of the comparison (`splits_before_test`).
     """
     labels = reference_labels(store, view)
     return sorted(labels.loc[labels["split"].isin(splits), "trial"])

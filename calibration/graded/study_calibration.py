@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import select
 
+from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.correction.evidence import only_disputed
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence
 from gnomon.calibration.graded.calibration_curve import binned_shares, monotone_band
@@ -28,21 +29,20 @@ from gnomon.calibration.graded.score_narrative import graded_sentences
 from gnomon.calibration.graded.score_thresholds import Sample, choose_threshold
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.observations.frames import arms_in, facts_of_rows, verdicts_with_outcomes
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.calibration.observations.scores import score_frame
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.data.foreign_documents.json_documents import decode_json
 from gnomon.data.outcomes import OutcomeRule, rule_named
-from gnomon.data.records import IMPORTED, SCORE, Arm, IntervalEstimate, Split
+from gnomon.data.records import SCORE, Arm, IntervalEstimate, Split
 from gnomon.data.results import finite_estimate, finite_number
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import verdicts as verdict_table
 from gnomon.data.study_settings import load_settings
 
-LEARN_NOTHING_HERE = ("logprob", IMPORTED)
-"""Kinds of judges that give scores and learn nothing from the study's train split: its labels may teach their map."""
 SCORES_IN_RAW = ("logprob", "learned")
 """Kinds of local judges whose verdicts hold their probabilities in `raw` as well."""
 MOST_POINTS = 200
@@ -72,17 +72,16 @@ def graded_calibration(
         `[transport] margin` in the study file. Without either, nothing is checked.
     """
     margin = load_settings(store).transport.margin if margin is None else margin
-    name, kind = _judge_named(store, version)
     scored = scored_trials(store, version)
     if scored.empty:
         return None
-    train = (Split.TRAIN,) if kind in LEARN_NOTHING_HERE else ()
-    splits = tuple(str(split) for split in (*train, Split.DEV))
+    asked = find_version(versions_with_verdicts(store), version)
+    splits = splits_before_test(asked)
     found = collect_evidence(store, [version], view, splits=splits)[0]
     judged, pairs = (frame.merge(scored, on="trial") for frame in (found.judged, found.pairs))
     evidence = LabelledEvidence(judged, pairs)
     arms = tuple(_arm_calibration(arm, evidence, margin) for arm in arms_in(judged))
-    part = GradedCalibration(judge=name, version=version, view=view, splits=splits, arms=arms, words=())
+    part = GradedCalibration(judge=asked.judge, version=version, view=view, splits=splits, arms=arms, words=())
     return part.model_copy(update={"words": graded_sentences(part)})
 
 

@@ -1,10 +1,20 @@
-"""Correction of p-values for the number of tests."""
+"""P-values: their correction for the number of tests, and how every sentence and table writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+
+SMALLEST_P = 0.001
+"""P-values below it are written as below it."""
+
+
+def format_p(p: float) -> str:
+    """A p-value, three decimals below 0.1 and two from there: p = 0.012, p = 0.64, p < 0.001."""
+    if p < SMALLEST_P:
+        return f"p < {SMALLEST_P:g}"
+    return f"p = {p:.2f}" if p >= 0.0995 else f"p = {p:.3f}"
 
 
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:

@@ -42,20 +42,6 @@ def judge_splits(kind: str, asked: Sequence[str] | None = None) -> tuple[str, ..
     return tuple(str(split) for split in (usual if asked is None else asked))
 
 
-def splits_before_test(store: Store, version: str) -> tuple[str, ...]:
-    """Splits that a judge version is measured on without a look at the test split.
-
-    Parameters
-    ----------
-    store : Store
-        Store of the study.
-    version : str
-        Judge version.
-    """
-    kind = store.read_frame(select(judge_table.c.kind).where(judge_table.c.version == version))["kind"]
-    return tuple(each for each in judge_splits(str(kind.iloc[0]) if len(kind) else "") if each != Split.TEST)
-
-
 def is_readable(store: Store) -> tuple[ColumnElement[bool], ...]:
     """What makes a trial one that judges read, that gave an answer and that belongs to the design, as conditions."""
     return trial_table.c.error.is_(None), *report_conditions(store)

@@ -39,10 +39,11 @@ def _further_sentences(found: PanelWorth) -> Iterator[str]:
             continue
         gain = now.error - vote.error
         more = vote.members - now.members
-        told = "leaves the majority's error as it is" if abs(gain) < NO_GAIN else _change_words(now.error, vote.error)
+        told = "stay as it is" if abs(gain) < NO_GAIN else _change_words(now.error, vote.error)
+        who = f"one more {found.group[:-1]}" if more == 1 else f"{more} more {found.group}"
         yield (
-            f"{'One more like them' if more == 1 else f'{more} more like them'} would make "
-            f"{vote.effective:.1f} of {now.effective:.1f} independent ones, and {told} (predicted)."
+            f"Predicted: with {who} like these, all {vote.members} would be worth "
+            f"{vote.effective:.1f} independent ones instead of {now.effective:.1f}, and the majority's error would {told}."
         )
 
 
@@ -53,7 +54,7 @@ def _odd_or_last(predicted: list[MajorityVote]) -> list[MajorityVote]:
 
 
 def _change_words(now: float, then: float) -> str:
-    return f"{'lowers' if then < now else 'raises'} the majority's error from {_percent(now)} to {_percent(then)}"
+    return f"{'fall' if then < now else 'rise'} from {_percent(now)} to {_percent(then)}"
 
 
 def _vote_sentences(found: PanelWorth) -> Iterator[str]:

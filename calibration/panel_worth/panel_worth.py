@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gnomon.calibration.comparison.compared_versions import compared_splits, find_version, versions_with_verdicts
+from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.comparison.labelled_readings import labelled_readings, said_column
 from gnomon.calibration.error_rates.confusion import judged_trials
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
@@ -18,6 +18,7 @@ from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.calibration.observations.frames import arms_in, judge_frame
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.calibration.panel_worth.panel_results import (
     Basis,
     EffectiveMembers,
@@ -124,7 +125,7 @@ def judge_panel_worth(
     panel = [find_version(known, name) for name in dict.fromkeys(wanted)]
     if len(panel) < 2:
         raise NotEnoughDataError(f"a panel's worth: {len(panel)} judge with verdicts: it needs two")
-    splits = compared_splits(*panel)
+    splits = splits_before_test(*panel)
     members = [(judge.judge, judge.version) for judge in panel]
     versions = [judge.version for judge in panel]
     rows = labelled_readings(store, versions, view, splits)

@@ -17,12 +17,13 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from gnomon.calibration.comparison.compared_versions import compared_splits, find_version, versions_with_verdicts
+from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.error_rates.confusion import as_times, collect_evidence, verdict_times
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.observations.frames import arms_in
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.calibration.sequential.change_detection import change_evidence
 from gnomon.calibration.sequential.confidence_sequences import (
     cumulative_counts,
@@ -71,7 +72,7 @@ def running_errors(store: Store, judge: str, view: str | None = None, *, error: 
     """
     chosen = view or load_settings(store).label_view
     asked = find_version(versions_with_verdicts(store), judge)
-    found = collect_evidence(store, [asked.version], chosen, splits=compared_splits(asked))[0].pairs
+    found = collect_evidence(store, [asked.version], chosen, splits=splits_before_test(asked))[0].pairs
     random = found[~found["stratum"].isin(BY_VERDICT)]
     rows = _in_order(store, asked.version, chosen, random)
     sequences = [*_error_sequences(rows), *_label_sequences(store, chosen)]

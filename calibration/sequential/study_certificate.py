@@ -12,10 +12,11 @@ from difflib import get_close_matches
 
 import pandas as pd
 
-from gnomon.calibration.comparison.compared_versions import compared_splits, find_version, versions_with_verdicts
+from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.error_rates.confusion import Reading, collect_evidence
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
 from gnomon.calibration.observations.frames import study_arms
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.calibration.sequential.certificates import (
     CertificateCounts,
     certificate_bounds,
@@ -154,7 +155,7 @@ def certify_rate(store: Store, statement: str, judge: str, plan: CertificatePlan
     stated = parse_statement(statement, study_arms(store, judged=True))
     asked = find_version(versions_with_verdicts(store), judge)
     view = plan.view or load_settings(store).label_view
-    splits = (*compared_splits(asked), str(Split.TEST))
+    splits = (*splits_before_test(asked), str(Split.TEST))
     found = collect_evidence(store, [asked.version], view, splits=splits)[0]
     judged, pairs = (_of_arm(rows, stated.arm, plan.subject) for rows in (found.judged, found.pairs))
     if plan.subject is not None and judged.empty:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.error_rates.confusion import collect_evidence
-from gnomon.calibration.observations.frames import splits_before_test
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.calibration.susceptibility.covariate_effects import covariate_effects
 from gnomon.calibration.susceptibility.error_covariates import COVARIATES, covariate_frame
 from gnomon.calibration.susceptibility.susceptibility_results import (
@@ -36,7 +37,7 @@ def judge_susceptibility(store: Store, version: str, view: str) -> JudgeSuscepti
     view : {"blind", "first", "current"}
         Label view (`gnomon.calibration.labels.views`).
     """
-    splits = splits_before_test(store, version)
+    splits = splits_before_test(find_version(versions_with_verdicts(store), version))
     pairs = collect_evidence(store, [version], view, splits=splits)[0].pairs
     if pairs.empty:
         return None

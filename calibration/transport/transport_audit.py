@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 from sqlalchemy import select
 
-from gnomon.calibration.comparison.compared_versions import compared_splits, find_version, versions_with_verdicts
+from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.error_rates.confusion import (
     ConfusionCounts,
     collect_evidence,
@@ -23,6 +23,7 @@ from gnomon.calibration.error_rates.confusion import (
 )
 from gnomon.calibration.numerics.proportions import Count
 from gnomon.calibration.observations.frames import arms_in
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.calibration.transport.equivalence import DEFAULT_ERROR, RateCounts, RateName, decide_transport
 from gnomon.calibration.transport.transport_results import TransportAudit, TransportDecision, TransportOutcome
 from gnomon.data.errors import InputError, UnknownNameError
@@ -93,7 +94,7 @@ def audit_transport(
     settings = load_settings(store)
     chosen = plan or planned_transport(store)
     asked = find_version(versions_with_verdicts(store), judge)
-    splits = compared_splits(asked)
+    splits = splits_before_test(asked)
     found = collect_evidence(store, [asked.version], view or settings.label_view, splits=splits)[0]
     column = _COLUMN[axis]
     judged, pairs = (_with_places(store, asked.version, axis, rows) for rows in (found.judged, found.pairs))
@@ -180,7 +181,7 @@ def _own_pairs(store: Store, judge: str, view: str) -> tuple[str, pd.DataFrame]:
     if judge not in set(known["name"]):
         return "", pd.DataFrame({"arm": [], "event": [], "true_event": [], "weight": []})
     asked = find_version(known, judge)
-    return asked.version, collect_evidence(store, [asked.version], view, splits=compared_splits(asked))[0].pairs
+    return asked.version, collect_evidence(store, [asked.version], view, splits=splits_before_test(asked))[0].pairs
 
 
 def _external_counts(rows: Iterable[ExternalRow], arm: str) -> list[tuple[RateName, Count]]:

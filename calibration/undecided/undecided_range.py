@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.correction.methods import ppi_estimate
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, judged_trials, pair_with_labels
 from gnomon.calibration.labels.undecided_facts import DECIDES
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
-from gnomon.calibration.observations.frames import arms_in, splits_before_test
+from gnomon.calibration.observations.frames import arms_in
+from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.calibration.undecided.undecided_results import TruthReading, UndecidedArm, UndecidedLabels
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.results import finite_estimate
@@ -41,7 +43,7 @@ def undecided_range(store: Store, version: str, view: str) -> UndecidedLabels | 
     """
     labels = rater_labels(store, view)
     truth = reference_labels_of(labels.drop(columns=DECIDES), truth_rule(store))
-    splits = splits_before_test(store, version)
+    splits = splits_before_test(find_version(versions_with_verdicts(store), version))
     judged = judged_trials(store, [version], splits=splits)
     table = truth[["trial", "stratum", "probability", "exposure", "event_low", "event_high"]].assign(
         **{f"true_{name}": truth[name] for name in ("outcome", "event", "passed")}

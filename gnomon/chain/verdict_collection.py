@@ -183,10 +183,10 @@ def estimate_comparison_cost(study: OpenStudy, a: str, b: str, limit: int | None
 def _compared_pair(study: OpenStudy, a: str, b: str) -> _ComparedPair:
     from gnomon.calibration.comparison.compared_versions import (
         compared_judge,
-        compared_splits,
         find_version,
         versions_with_verdicts,
     )
+    from gnomon.calibration.observations.measured_splits import splits_before_test
 
     listed = {*(spec.name for spec in study.file.judges), *study.broken}
     known = versions_with_verdicts(study.store)
@@ -200,7 +200,7 @@ def _compared_pair(study: OpenStudy, a: str, b: str) -> _ComparedPair:
     first, second = (stored.get(name) or made[name] for name in (a, b))
     if first.version == second.version:
         raise InputError(f"judges '{a}' and '{b}' are the same version {first.version[:12]}: name two to compare")
-    return _ComparedPair((first.version, second.version), compared_splits(first, second), asked)
+    return _ComparedPair((first.version, second.version), splits_before_test(first, second), asked)
 
 
 def _run_judges(

@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gnomon.calibration.comparison.comparison_results import ArmComparison, PairedMeasure, RubricComparison
-from gnomon.calibration.comparison.comparison_sentences import format_change, format_p, judge_names
+from gnomon.calibration.comparison.comparison_sentences import format_change, judge_names
 from gnomon.calibration.comparison.policy_results import PolicyDocument
+from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.calibration.panel_worth.panel_results import PanelDocument, PanelWorth
 from gnomon.data.results import Estimate
 from gnomon.render.text_console import TextConsole
@@ -130,8 +131,12 @@ def _arm_cell(arm: ArmComparison, row: PairedMeasure) -> str:
 
 def _measure_cells(row: PairedMeasure) -> list[str]:
     change = "unknown" if row.difference is None else format_change(row.difference)
-    tests = ("" if p is None else format_p(p).removeprefix("p = ") for p in (row.p_exact, row.p_adjusted))
+    tests = (_p_cell(p) for p in (row.p_exact, row.p_adjusted))
     return [f"{row.of:,}", _rate_cell(row.a), _rate_cell(row.b), change, *tests]
+
+
+def _p_cell(p: float | None) -> str:
+    return "" if p is None else format_p(p).removeprefix("p ").removeprefix("= ")
 
 
 def _changed_table(found: RubricComparison) -> Table:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
 from gnomon.stats.narrative.formatting import (
     count_noun,
     estimand_label,
-    format_p,
     format_percent,
     format_points,
     join_names,
@@ -202,7 +202,7 @@ def check_sentence(row: PredictiveCheck) -> str:
     what = row.outcome_class if row.data == OUTCOMES else f"{row.data}, {row.outcome_class}"
     where = f"{row.subject or 'all models'}, {row.arm} arm"
     at = f" by {row.axis}, at {row.value}" if row.axis else ""
-    p = f"p {format_p(row.p)}" + ("" if row.p_family is None else f", corrected {format_p(row.p_family)}")
+    p = format_p(row.p) + ("" if row.p_family is None else f", corrected {format_p(row.p_family)}")
     return (
         f"{where}: {what}{at}: {row.observed} of {row.n} observed, {row.mean:.1f} expected (95 % interval "
         f"{row.low95:.0f} to {row.high95:.0f}; {p})."
@@ -237,7 +237,7 @@ def misfit_sentences(predictive: pd.DataFrame, limit: int = 6) -> Iterator[str]:
             yield f"{len(odd) - limit} more are in the table."
     else:
         yield (
-            f"No misfit found in {count_noun(len(rows), 'check')}: the smallest p is "
+            f"No misfit found in {count_noun(len(rows), 'check')}: the smallest has "
             f"{format_p(min(row.p for row in rows))}, {format_p(min(known))} after correction for their number."
         )
 

@@ -112,8 +112,3 @@ READER_HEADINGS = {"subject": "model"}
 def with_reader_headings(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the headings that readers see; data files keep the names of the data."""
     return table.rename(columns=READER_HEADINGS)
-
-
-def format_p(p: float) -> str:
-    """A p-value: `0.032`, `0.64`, `< 0.0001`."""
-    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.stats.estimand_registry import CORRECTED_VIEW, corrected_name, headline_estimands, view_name
 from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT
 from gnomon.stats.narrative.fit_sentences import interval_phrase
@@ -20,7 +21,6 @@ ASSUMPTIONS = {
     DESIGN: "labels of a verdict pattern are a random sample of the trials with that pattern; nothing about the judges",
 }
 REMAINS = "Curve, cells of layer and strength, and bounds remain the joint fit's."
-SMALL_P = 0.001
 
 
 def headline_sentence(choice: HeadlineChoice) -> str:
@@ -44,11 +44,6 @@ def headline_sentence(choice: HeadlineChoice) -> str:
         f"design-based estimate ({format_p(worst.p)}, limit {choice.limit:g}), more than their errors explain, so the "
         f"judges' errors are not what the joint fit assumes. {REMAINS}"
     )
-
-
-def format_p(p: float) -> str:
-    """A p value: `p 0.03`, `p below 0.001`."""
-    return f"p below {SMALL_P:g}" if p < SMALL_P else f"p {p:.2g}"
 
 
 def method_table(rows: Iterable[MethodEstimate]) -> pd.DataFrame:

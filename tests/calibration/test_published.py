@@ -68,7 +68,7 @@ def test_one_published_revision_is_shown_and_said_to_prove_nothing(published: St
     (changed,) = revised.confusion
     assert changed.first == ConfusionCells(tp=26, fp=3, fn=0, tn=20)
     assert changed.current == ConfusionCells(tp=27, fp=2, fn=0, tn=20)
-    assert "One revision is no evidence (exact p 1)." in revised.words
+    assert "One revision is no evidence (exact p = 1.00)." in revised.words
     assert "TP 26, FP 3, FN 0, TN 20; against the current labels, TP 27, FP 2, FN 0, TN 20" in revised.words
     (move,) = revised.moves
     assert (move.passed_before, move.passed_after, move.verdicts[0].passed) == (False, True, True)
@@ -111,7 +111,7 @@ def test_the_terminal_tells_rates_verdict_and_revision(imported: Path, capsys: p
     assert any(line.split()[:5] == ["all", "26", "3", "0", "20"] for line in lines), "by pass"
     rows = [line.split() for line in lines]
     assert ["injection", "19", "2", "0", "12"] in [row[:5] for row in rows if row[-1:] == ["moderate"]]
-    assert "One revision is no evidence (exact p 1)." in told
+    assert "One revision is no evidence (exact p = 1.00)." in told
     assert "of 48 nobody knows what had been seen" in told
 
 

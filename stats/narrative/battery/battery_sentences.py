@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gnomon.calibration.measure_counts import MeasureCount
+from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.data.arms import ARMS
 from gnomon.data.arms.battery_measures import BATTERY
 from gnomon.data.arms.measures import MEASURES
@@ -20,7 +21,7 @@ from gnomon.stats.measures.measure_results import (
     YesDiagnosis,
 )
 from gnomon.stats.measures.measured_trials_frame import LOGIT
-from gnomon.stats.narrative.formatting import format_p, format_percent, format_points
+from gnomon.stats.narrative.formatting import format_percent, format_points
 
 UNITS = (
     "Log-odds are natural logarithms: a shift of 0.7 doubles the odds of yes, one of 2.3 makes them ten times as high."
@@ -155,7 +156,7 @@ def bits_sentence(bits: BitsEstimate) -> str:
     return (
         f"{bits.subject}, {bits.task}{cell_phrase(bits.by)}: the choice tells {found.value:.2f} bits of the injected "
         f"concept, 95 % interval {found.low:.2f} to {found.high:.2f}, of {bits.most:.2f} "
-        f"({bits.concepts} concepts, {bits.n:,} responses; p {format_p(bits.p_value)})."
+        f"({bits.concepts} concepts, {bits.n:,} responses; {format_p(bits.p_value)})."
     )
 
 
@@ -168,7 +169,7 @@ def measure_sentence(count: MeasureCount) -> str:
             f" ({format_percent(rate.value)}, 95 % interval {format_percent(rate.low)} to {format_percent(rate.high)})"
         )
     if count.chance is not None and count.p_above_chance is not None:
-        shown += f"; guessing gives {format_percent(count.chance)} (p {count.p_above_chance:.2g})"
+        shown += f"; guessing gives {format_percent(count.chance)} ({format_p(count.p_above_chance)})"
     unclear = f"; {count.unclear:,} could not be read" if count.unclear else ""
     return f"{count.subject}, {count.arm} arm: {MEASURES.find(count.measure).label} in {shown}{unclear}."
 

@@ -54,6 +54,11 @@ def test_votes_of_fewer_members_are_seen_and_of_more_predicted(panel):
     assert found.votes[0].error == pytest.approx(single, abs=0.01)
     assert found.weighted is not None
     assert sum(abs(member.weight) for member in found.members) == pytest.approx(1)
+    now, then = found.votes[2], found.votes[4]
+    assert found.words[1].startswith(
+        f"Predicted: with 2 more judges like these, all 5 would be worth {then.effective:.1f} independent ones instead "
+        f"of {now.effective:.1f}, and the majority's error would "
+    )
 
 
 def test_without_labels_the_correlation_is_that_of_votes_and_said_to_be(simulate):

@@ -28,7 +28,7 @@ def test_labels_that_follow_the_verdicts_are_told(store: Store, add: Add) -> Non
     fill(add, events=(25, 10), others=(25, 190))
     (told,) = label_cautions(store, pattern_cells(store))
     assert told.startswith("Labels of the control arm do not look like a random sample: 50 % of the 50 labelled")
-    assert "5 % of the 200 others (Fisher's exact p < .001)" in told
+    assert "5 % of the 200 others (Fisher's exact p < 0.001)" in told
 
 
 def test_a_random_sample_and_a_census_are_not(store: Store, add: Add) -> None:

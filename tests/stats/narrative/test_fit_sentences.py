@@ -73,13 +73,13 @@ def test_misfits_are_named_with_axis_and_value_and_their_absence_too() -> None:
     assert first.startswith("MISFIT in 2 of 3 checks (p below 0.01 after correction for their number)")
     assert worst == (
         "a, injection arm: event by layer x strength, at 38, 3: 49 of 80 observed, 38.6 expected (95 % interval 30 to "
-        "47; p < 0.0001, corrected < 0.0001)."
+        "47; p < 0.001, corrected p < 0.001)."
     )
     assert other.startswith("all models, injection arm: labels, event by strength, at 8: ")
     assert worst in str(told.misfit_headline(rows))
     assert len(list(told.misfit_sentences(rows, limit=1))) == 3
     (line,) = told.misfit_sentences(rows.head(1))
-    assert line == "No misfit found in 1 check: the smallest p is 0.4, 1 after correction for their number."
+    assert line == "No misfit found in 1 check: the smallest has p = 0.40, p = 1.00 after correction for their number."
     assert told.misfit_headline(rows.head(1)) is None
     assert told.check_table(rows)["p"].is_monotonic_increasing
     (line,) = told.misfit_sentences(rows.head(1).assign(p_family=None))
