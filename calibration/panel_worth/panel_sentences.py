@@ -43,7 +43,8 @@ def _further_sentences(found: PanelWorth) -> Iterator[str]:
         who = f"one more {found.group[:-1]}" if more == 1 else f"{more} more {found.group}"
         yield (
             f"Predicted: with {who} like these, all {vote.members} would be worth "
-            f"{vote.effective:.1f} independent ones instead of {now.effective:.1f}, and the majority's error would {told}."
+            f"{vote.effective:.1f} independent ones instead of {now.effective:.1f}, and the "
+            f"majority's error would {told}."
         )
 
 
