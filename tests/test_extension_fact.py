@@ -263,7 +263,7 @@ def test_the_label_page_shows_its_question_and_buttons(store, store_url, trials,
     assert f"**{HEDGED.question}**" in [text.value for text in app.markdown]
     (yes,) = [button for button in app.button if button.key.startswith("hedged=True")]
     yes.click().run()
-    assert app.session_state["desk"].draft == {"hedged": True}
+    assert app.session_state["desk"].given == {"hedged": True}
     app.session_state["desk"].store.close()
 
 

@@ -11,8 +11,9 @@ from sqlalchemy import func, select
 
 from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_items
 from gnomon.dashboard.labelling import exposure_log
+from gnomon.dashboard.labelling.questions import CLAIMS, CONCEPT, contradiction_question, preset_answers
 from gnomon.data.errors import NotEnoughDataError
-from gnomon.data.facts import asked_names, facts_from_answers
+from gnomon.data.facts import FactValue, asked_names, facts_from_answers
 from gnomon.data.label_selection import LabelSelection
 from gnomon.data.records import (
     LONGEST_NOTE,
@@ -54,6 +55,16 @@ class LabelItem:
         return QueueItem(self.trial, self.stratum, self.probability, self.role, self.selection)
 
 
+@dataclass(frozen=True, slots=True)
+class LabelDraft:
+    """What a rater had on the screen when a trial was saved or put back: it is there when the trial comes again."""
+
+    given: dict[str, FactValue]
+    undecided: frozenset[str]
+    flagged: bool
+    note: str
+
+
 @dataclass
 class LabellingSession:
     """The state of one rater's session.
@@ -74,12 +85,14 @@ class LabellingSession:
         Returns the time in seconds, from any origin.
     item : LabelItem, optional
         The current transcript.
-    draft : dict of str to bool or str
-        Answers so far, by fact; the one that was given last stands last.
+    given : dict of str to bool or str
+        The rater's own answers so far, by fact; the one that was given last stands last.
     undecided : set of str
         Facts of which the rater says that either answer would be right.
     flagged : bool
         Whether the current transcript is flagged.
+    note : str
+        Note that the current transcript starts with.
     waiting, history : list of QueueItem
         Items ahead, and items saved in this session.
     skipped : list of str
@@ -99,9 +112,10 @@ class LabellingSession:
     strategy: Strategy = "disputed"
     clock: Callable[[], float] = time.monotonic
     item: LabelItem | None = None
-    draft: dict[str, bool | str] = field(default_factory=dict)
+    given: dict[str, FactValue] = field(default_factory=dict)
     undecided: set[str] = field(default_factory=set)
     flagged: bool = False
+    note: str = ""
     waiting: list[QueueItem] = field(default_factory=list)
     history: list[QueueItem] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -111,6 +125,8 @@ class LabellingSession:
     guideline: LabelPolicy | None = None
     _shown: float | None = None
     _draws: int = 0
+    _asked: dict[str, FactValue] | None = None
+    _drafts: dict[str, LabelDraft] = field(default_factory=dict)
 
     # -- current transcript -------------------------------------------------------------------------------
 
@@ -119,10 +135,24 @@ class LabellingSession:
         if self.item is None:
             self._next_item()
 
-    def choose_queue(self, strategy: Strategy) -> None:
-        """Change the order of the queue, from the next transcript on."""
-        if strategy != self.strategy:
-            self.strategy, self.waiting = strategy, []
+    def choose_queue(self, strategy: Strategy) -> bool:
+        """Change the order of the queue: at once, or from the next transcript on where this one has answers already.
+
+        Returns
+        -------
+        bool
+            Whether it is in effect; the transcripts of the old queue are free for other raters.
+        """
+        if strategy == self.strategy:
+            return True
+        waiting, self.strategy, self.waiting = self.waiting, strategy, []
+        begun = self.item is not None and bool(self.given or self.flagged or self.item.revision)
+        if self.item is not None and not begun:
+            waiting.append(self.item.to_queue_item)
+            self._clear_draft()
+        for queued in waiting:
+            self.store.acquire_lease(queued.trial, self.rater, 0)
+        return not begun
 
     def restore_skipped(self) -> None:
         """Offer the skipped transcripts again."""
@@ -133,6 +163,11 @@ class LabellingSession:
         """Record that the current transcript is on the screen: from now on the rater can read it."""
         if self._shown is None:
             self._shown = self.clock()
+
+    @property
+    def draft(self) -> dict[str, FactValue]:
+        """Answers so far, by fact: those that others force first, then the rater's own."""
+        return {**preset_answers(self.given, self.undecided), **self.given}
 
     @property
     def is_complete(self) -> bool:
@@ -149,6 +184,9 @@ class LabellingSession:
     def answer_question(self, trial: str, fact: str, value: bool | str) -> None:
         """Answer one question; a second answer replaces the first.
 
+        An answer sets what it forces of questions that are still open (`questions.preset_answers`). That nothing is
+        claimed leaves no concept, also where one was named before; any other answer of the rater is never replaced.
+
         Parameters
         ----------
         trial : str
@@ -159,8 +197,9 @@ class LabellingSession:
             The answer; a concept's name for `concept`.
         """
         if self._is_current(trial):
-            self.draft.pop(fact, None)
-            self.draft[fact], self.message = value, ""
+            for replaced in (fact, CONCEPT) if fact == CLAIMS and value is False else (fact,):
+                self.given.pop(replaced, None)
+            self.given[fact], self.message = value, ""
 
     def toggle_undecided(self, trial: str) -> None:
         """Say of the question answered last that either answer would be right, or take that back.
@@ -172,22 +211,25 @@ class LabellingSession:
         """
         if not self._is_current(trial):
             return
-        if not self.draft:
+        if not self.given:
             self.message = "Answer a question first: 'Either' is about the last answer."
             return
-        self.undecided ^= {next(reversed(self.draft))}
+        self.undecided ^= {next(reversed(self.given))}
         self.message = ""
 
     def toggle_flag(self, trial: str) -> None:
         """Flag the transcript for somebody else's attention, or remove the flag; saving stores it.
 
-        A flag needs two keys, and a label five, on purpose: a key held down stores nothing.
+        A flag needs two keys, and a label at least three, on purpose: a key held down stores nothing.
         """
         if self._is_current(trial):
             self.flagged = not self.flagged
+            self.message = "Flagged: Enter saves the flag, with or without answers." if self.flagged else ""
 
     def save_label(self, trial: str, note: str = "") -> None:
         """Store the label, the flag or both, and load the next transcript; sets a message if there is neither yet.
+
+        Answers that cannot be true together are asked about once, and saved by the next press.
 
         Parameters
         ----------
@@ -205,14 +247,20 @@ class LabellingSession:
         if len(note) > LONGEST_NOTE:
             self.message = f"Not saved: the note has {len(note):,} characters, {LONGEST_NOTE:,} are the most."
             return
+        if self.is_complete and self._asked != self.given:
+            if doubt := contradiction_question(self.draft, self.undecided):
+                self._asked, self._shown, self.message = dict(self.given), None, doubt
+                return
         item, relabelled = self.item, self._has_label(trial)
         stored = not self.is_complete or self._store_event(item, LabelKind.LABEL, self._draft_facts(), note)
         if stored and self.flagged:
             stored = self._store_event(
                 replace(item, revision=item.revision + self.is_complete), LabelKind.FLAG, None, note
             )
-        self.message = "" if stored else "You labelled that one in another window: the first label stands."
+        told = ("Label and flag saved." if self.is_complete else "Flag saved.") if self.flagged else ""
+        self.message = told if stored else "You labelled that one in another window: the first label stands."
         if stored:
+            self._keep_draft(note)
             self.labelled += self.is_complete and not relabelled
             self.history.append(item.to_queue_item)
             self.last = item.trial if self.is_complete else None
@@ -226,7 +274,7 @@ class LabellingSession:
             self._next_item()
 
     def undo_last(self, trial: str | None) -> None:
-        """Retract the last label or flag of this session and load its transcript again.
+        """Retract the last label or flag of this session and load its transcript again, with the draft as it was.
 
         A label is not retracted if the rater has seen the verdicts since: a blind label would be replaced by one that
         knows the verdicts. It can be revised, and both labels are kept.
@@ -242,7 +290,7 @@ class LabellingSession:
         self._store_event(taken, LabelKind.RETRACTION, None, "")
         self._put_back()
         self._show_item(self._make_item(taken.to_queue_item))
-        self.last, self.message = None, "Taken back: answer it again."
+        self.last, self.message = None, "Taken back, with your answers as they were: change them, or save again."
 
     def revise_label(self, trial: str) -> None:
         """Load the last transcript again, to change its label after seeing the verdicts."""
@@ -301,7 +349,8 @@ class LabellingSession:
                     return
 
     def _clear_draft(self) -> None:
-        self.item, self.draft, self.undecided, self.flagged, self._shown = None, {}, set(), False, None
+        self.item, self.given, self.undecided, self.flagged, self.note = None, {}, set(), False, ""
+        self._shown = self._asked = None
 
     def _refill_queue(self) -> list[QueueItem]:
         wanted = BATCH + len(self.skipped)
@@ -316,14 +365,22 @@ class LabellingSession:
             items = draw()
         return [item for item in items if item.trial not in self.skipped]
 
+    def _keep_draft(self, note: str) -> None:
+        if self.item is not None:
+            self._drafts[self.item.trial] = LabelDraft(dict(self.given), frozenset(self.undecided), self.flagged, note)
+
     def _put_back(self) -> None:
         if self.item is not None:
+            self._keep_draft(self.note)
             self.waiting.insert(0, self.item.to_queue_item)
         self.item = None
 
     def _show_item(self, item: LabelItem | None) -> None:
         self._clear_draft()
         self.item = item
+        if item is not None and (kept := self._drafts.get(item.trial)) is not None:
+            self.given, self.undecided = dict(kept.given), set(kept.undecided)
+            self.flagged, self.note = kept.flagged, kept.note
 
     def _make_item(self, queued: QueueItem) -> LabelItem | None:
         found = self.store.load_trials([queued.trial])

@@ -115,7 +115,19 @@ def _session_sidebar(desk: LabellingSession) -> None:
             key="strategy",
             bind="query-params",
         )
-        desk.choose_queue(chosen or queues[0])
+        _choose_queue(desk, chosen or queues[0])
+
+
+def _choose_queue(desk: LabellingSession, queue: Strategy) -> None:
+    """Change the queue and say from when on; a session that has shown nothing yet just begins with it."""
+    if queue == desk.strategy:
+        return
+    began = desk.item is not None
+    at_once = desk.choose_queue(queue)
+    if began:
+        desk.message = f"Queue: {STRATEGIES[queue]}" + (
+            "." if at_once else ", from the next trial on: this one has answers already."
+        )
 
 
 @st.fragment
@@ -203,7 +215,7 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
     mark = f"{trial} {item.revision}" if item else "none"
     if item is not None:
         note = f"note {mark}"
-        st.text_input("Note (optional)", key=note, max_chars=LONGEST_NOTE_TYPED)
+        st.text_input("Note (optional)", desk.note, key=note, max_chars=LONGEST_NOTE_TYPED)
         with st.container(horizontal=True, gap="small"):
             st.button(
                 "Save",

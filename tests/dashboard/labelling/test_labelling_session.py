@@ -95,6 +95,76 @@ def test_either_is_about_the_answer_given_last_and_goes_with_the_label_alone(des
     assert desk.undecided == set(), "the next transcript begins anew"
 
 
+def test_a_denial_leaves_no_concept_and_a_later_concept_is_asked_about_once(desk, clock, store):
+    trial = read(desk, clock)
+    desk.answer_question(trial, "claims", True)
+    desk.answer_question(trial, "concept", "ocean")
+    assert desk.draft["refused"] is False, "a claim is no refusal"
+    desk.answer_question(trial, "claims", False)
+    assert desk.draft == {"concept": "none", "claims": False}
+    for fact, value in {"concept": "ocean", "coherent": True, "refused": True}.items():
+        desk.answer_question(trial, fact, value)
+    desk.save_label(trial)
+    assert "both cannot be true" in desk.message
+    assert events(store) == []
+    desk.save_label(trial)
+    assert events(store) == [], "a second press at once was meant for the first question"
+    desk.mark_shown()
+    clock.now += 2 * SETTLE
+    desk.answer_question(trial, "refused", False)
+    desk.save_label(trial)
+    assert events(store) == [], "a changed answer is asked about anew"
+    desk.mark_shown()
+    clock.now += 2 * SETTLE
+    desk.save_label(trial)
+    row = store.read_frame(tables.labels).iloc[0]
+    assert (row["claims"], row["concept"]) == (False, "ocean")
+
+
+def test_answers_that_either_would_be_right_force_and_contradict_nothing(desk, clock, store):
+    trial = read(desk, clock)
+    desk.answer_question(trial, "claims", False)
+    desk.toggle_undecided(trial)
+    assert desk.draft == {"claims": False}
+    for fact, value in {"concept": "ocean", "coherent": True, "refused": False}.items():
+        desk.answer_question(trial, fact, value)
+    desk.save_label(trial)
+    assert len(events(store)) == 1
+
+
+def test_undo_brings_back_answers_note_and_flag_and_keeps_those_of_the_next_trial(desk, clock, store):
+    trial = read(desk, clock)
+    for fact, value in DENIES.items():
+        desk.answer_question(trial, fact, value)
+    desk.toggle_undecided(trial)
+    desk.toggle_flag(trial)
+    assert desk.message.startswith("Flagged")
+    desk.save_label(trial, "odd")
+    assert desk.message == "Label and flag saved."
+    following = read(desk, clock)
+    desk.answer_question(following, "claims", True)
+    desk.undo_last(following)
+    assert (desk.item.trial, desk.draft, desk.undecided) == (trial, DENIES, {"refused"})
+    assert (desk.flagged, desk.note) == (True, "odd")
+    desk.mark_shown()
+    clock.now += 2 * SETTLE
+    desk.save_label(trial)
+    read(desk, clock)
+    assert (desk.item.trial, desk.given) == (following, {"claims": True})
+
+
+def test_a_queue_is_changed_at_once_unless_an_answer_was_given(desk, clock, store):
+    open_ = read(desk, clock)
+    assert desk.choose_queue("random")
+    assert desk.item is None
+    assert open_ not in store.leased_to_others("bob"), "it is free for others"
+    trial = read(desk, clock)
+    assert desk.item.stratum == "random"
+    desk.answer_question(trial, "claims", True)
+    assert not desk.choose_queue("disputed")
+    assert (desk.item.trial, desk.strategy) == (trial, "disputed")
+
+
 def test_a_press_for_another_transcript_is_dropped(desk, clock, store):
     first = label(desk, clock)
     second = read(desk, clock)
@@ -126,7 +196,7 @@ def test_undo_takes_the_label_back_and_asks_again(desk, clock, store):
     trial = label(desk, clock)
     desk.undo_last(read(desk, clock))
     assert desk.item.trial == trial
-    assert desk.draft == {}
+    assert desk.draft == DENIES, "the draft is back"
     assert labelled_by(store, "ann") == 0
     label(desk, clock, claims=True)
     assert events(store) == [
@@ -281,7 +351,6 @@ def test_labels_of_other_raters_do_not_count_as_mine(store, make_trial):
 
 def test_the_telling_queue_says_what_it_lacks_and_gives_disputed_ones_meanwhile(desk, clock):
     desk.choose_queue("uncertain")
-    label(desk, clock)
     read(desk, clock)
     assert desk.message.startswith("Disputed ones for now: no judge has read any of these transcripts")
     assert desk.item is not None
