@@ -247,10 +247,10 @@ class LabellingSession:
         if len(note) > LONGEST_NOTE:
             self.message = f"Not saved: the note has {len(note):,} characters, {LONGEST_NOTE:,} are the most."
             return
-        if self.is_complete and self._asked != self.given:
-            if doubt := contradiction_question(self.draft, self.undecided):
-                self._asked, self._shown, self.message = dict(self.given), None, doubt
-                return
+        doubt = contradiction_question(self.draft, self.undecided) if self.is_complete else ""
+        if doubt and self._asked != self.given:
+            self._asked, self._shown, self.message = dict(self.given), None, doubt
+            return
         item, relabelled = self.item, self._has_label(trial)
         stored = not self.is_complete or self._store_event(item, LabelKind.LABEL, self._draft_facts(), note)
         if stored and self.flagged:
