@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
+from gnomon.dashboard.transcripts.trial_order import ID_RANGES, OrderPlan, id_stretches
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 
@@ -23,41 +24,50 @@ BEST_PART = 0.6
 
 _id = tables.trials.c.id
 _answered = tables.trials.c.error.is_(None)
-_EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1, 256)), None)
-ID_RANGES = tuple(pairwise(_EDGES))
-"""Bounds (from, below) of ids: ids are hashes, so that each range is about 1/256 of any study."""
+SORTED_AT_ONCE = 1_000
+"""Ids that are fetched at once where the database sorts all matches."""
 MANY = FEW // len(ID_RANGES) // 2
 """More matches than this in the first range are probably too many to be fetched completely."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchState:
-    """State of a search: ids found, in order, and how many of `ID_RANGES` have been searched.
+    """State of a search: ids found, in order, and how many of its stretches have been searched.
 
-    `total` is the number of matching transcripts, if counting all of them is fast.
+    `total` is the number of matching transcripts, if counting all of them is fast. With `stretches` 1 the database
+    sorts all matches, and the search holds the first of them.
     """
 
     ids: tuple[str, ...] = ()
     reached: int = 0
     total: int | None = None
+    stretches: int = len(ID_RANGES)
 
     @property
     def is_complete(self) -> bool:
         """Whether the whole study has been searched."""
-        return self.reached == len(ID_RANGES)
+        return self.reached == self.stretches
 
     @property
     def searched_share(self) -> float:
         """Share of the study that has been searched."""
-        return self.reached / len(ID_RANGES)
+        return self.reached / self.stretches
 
 
-def start_search(store: Store, conditions: Sequence[ColumnElement[bool]], *, slow: bool, wanted: int) -> SearchState:
+def start_search(
+    store: Store,
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    slow: bool,
+    wanted: int,
+    order: OrderPlan | None = None,
+) -> SearchState:
     """Start a search.
 
     Conditions on the trial alone need one scan of its table: few matches are fetched completely, many are counted. The
     first id range decides between the two, because there is not enough time to scan a large table twice. Slow
-    conditions ask for verdicts, trial by trial, and in a large study the search stops when the time is up.
+    conditions ask for verdicts, trial by trial, and in a large study the search stops when the time is up; it goes
+    through the study in the order that is asked for, so that what it has found are the first ones.
 
     Parameters
     ----------
@@ -69,28 +79,30 @@ def start_search(store: Store, conditions: Sequence[ColumnElement[bool]], *, slo
         Whether a condition asks for verdicts.
     wanted : int
         Number of transcripts after which the search may stop.
+    order : OrderPlan, optional
+        The order; by default that of ids.
 
     Returns
     -------
     SearchState
         The first matches: at least `wanted`, or those found in time, or all.
     """
-    if slow:
-        large = _count_matches(store, []) > WHOLE
-        return (
-            resume_search(store, conditions, SearchState(), wanted)
-            if large
-            else _id_range(_matching_ids(store, conditions))
-        )
-    first = _within_stretch(store, conditions, 0)
-    if len(first) <= MANY and len(few := _matching_ids(store, conditions, FEW + 1)) <= FEW:
-        return _id_range(few)
-    return replace(
-        resume_search(store, conditions, SearchState(tuple(first), 1), wanted), total=_count_matches(store, conditions)
-    )
+    if slow or (order is not None and order.is_slow):
+        if _count_matches(store, []) <= WHOLE:
+            return _complete(_sorted_ids(store, conditions, order))
+        return resume_search(store, conditions, _unsearched(order), wanted, order=order)
+    first = _sorted_ids(store, [*id_stretches()[0], *conditions])
+    if len(first) <= MANY and len(few := _matching_rows(store, conditions, order, FEW + 1)) <= FEW:
+        return _complete(_in_order(few, order))
+    total = _count_matches(store, conditions)
+    if order is not None:
+        return resume_search(store, conditions, SearchState(total=total, stretches=1), wanted, order=order)
+    return replace(resume_search(store, conditions, SearchState(tuple(first), 1), wanted), total=total)
 
 
-def filter_ids(store: Store, conditions: Sequence[ColumnElement[bool]], ids: Sequence[str]) -> SearchState:
+def filter_ids(
+    store: Store, conditions: Sequence[ColumnElement[bool]], ids: Sequence[str], order: OrderPlan | None = None
+) -> SearchState:
     """Those of the given trials that match, as a complete search.
 
     Parameters
@@ -101,9 +113,12 @@ def filter_ids(store: Store, conditions: Sequence[ColumnElement[bool]], ids: Seq
         SQL conditions on trials, all of which must hold.
     ids : sequence of str
         Trial ids.
+    order : OrderPlan, optional
+        The order; by default that of ids.
     """
     parts = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
-    return _id_range([id_ for part in parts for id_ in _matching_ids(store, [_id.in_(part), *conditions])])
+    rows = [row for part in parts for row in _matching_rows(store, [_id.in_(part), *conditions], order)]
+    return _complete(_in_order(rows, order))
 
 
 def resume_search(
@@ -112,8 +127,9 @@ def resume_search(
     found: SearchState,
     wanted: int,
     clock: Callable[[], float] = time.monotonic,
+    order: OrderPlan | None = None,
 ) -> SearchState:
-    """Continue a search until `wanted` transcripts are found or the time is up; at least one id range is searched.
+    """Continue a search until `wanted` transcripts are found or the time is up; at least one stretch is searched.
 
     Parameters
     ----------
@@ -127,31 +143,64 @@ def resume_search(
         Number of transcripts after which the search may stop.
     clock : callable
         Returns the time in seconds, from any origin.
+    order : OrderPlan, optional
+        The order, as at the start of the search.
     """
+    if order is not None and found.stretches == 1:
+        return _sort_further(store, conditions, found, wanted, order)
+    stretches = id_stretches() if order is None else order.stretches
     end, ids, reached = clock() + BEST_PART, list(found.ids), found.reached
-    while reached < len(ID_RANGES) and len(ids) < wanted:
-        ids += _within_stretch(store, conditions, reached)
+    while reached < found.stretches and len(ids) < wanted:
+        ids += _sorted_ids(store, [*stretches[reached], *conditions])
         reached += 1
         if clock() > end:
             break
     return replace(found, ids=tuple(ids), reached=reached)
 
 
-def _id_range(ids: Sequence[str]) -> SearchState:
-    """A complete search with these matches."""
-    return SearchState(tuple(sorted(ids)), len(ID_RANGES), len(ids))
+def _unsearched(order: OrderPlan | None) -> SearchState:
+    return SearchState() if order is None else SearchState(stretches=len(order.stretches))
 
 
-def _within_stretch(store: Store, conditions: Sequence[ColumnElement[bool]], stretch: int) -> list[str]:
-    """Matches in one id range, in order."""
-    first, below = ID_RANGES[stretch]
-    bounds = ([_id >= first] if first else []) + ([_id < below] if below else [])
-    return sorted(_matching_ids(store, [*bounds, *conditions]))
-
-
-def _matching_ids(store: Store, conditions: Sequence[ColumnElement[bool]], most: int | None = None) -> list[str]:
+def _sort_further(
+    store: Store, conditions: Sequence[ColumnElement[bool]], found: SearchState, wanted: int, order: OrderPlan
+) -> SearchState:
+    """The next matches of a search whose matches the database sorts."""
+    most = max(wanted - len(found.ids), SORTED_AT_ONCE)
+    query = select(_id).where(_without_failed(), *conditions).order_by(*order.sort_expressions)
     with store.read_transaction() as connection:
-        return list(connection.execute(select(_id).where(_answered, *conditions).limit(most)).scalars())
+        further = connection.execute(query.limit(most).offset(len(found.ids))).scalars().all()
+    known = set(found.ids)  # what was added meanwhile has moved the others
+    ids = (*found.ids, *(id_ for id_ in further if id_ not in known))
+    return replace(found, ids=ids, reached=int(len(further) < most))
+
+
+def _complete(ids: Sequence[str]) -> SearchState:
+    """A complete search with these matches, which are in order."""
+    return SearchState(tuple(ids), len(ID_RANGES), len(ids))
+
+
+def _in_order(rows: Sequence[tuple[Any, ...]], order: OrderPlan | None) -> list[str]:
+    return sorted(str(row[0]) for row in rows) if order is None else order.sort_rows(rows)
+
+
+def _sorted_ids(store: Store, conditions: Sequence[ColumnElement[bool]], order: OrderPlan | None = None) -> list[str]:
+    """All matches, in order."""
+    return _in_order(_matching_rows(store, conditions, order), order)
+
+
+def _matching_rows(
+    store: Store, conditions: Sequence[ColumnElement[bool]], order: OrderPlan | None = None, most: int | None = None
+) -> list[tuple[Any, ...]]:
+    """Ids of matches with what they are sorted by, in no order."""
+    query = select(_id, *(order.keys if order else ())).where(_answered, *conditions).limit(most)
+    with store.read_transaction() as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def _without_failed() -> ColumnElement[bool]:
+    """The trial did not fail, said so that an index of conditions is enough to sort by."""
+    return _id.not_in(select(_id).where(tables.failed))
 
 
 def _count_matches(store: Store, conditions: Sequence[ColumnElement[bool]]) -> int:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, FromClause, Select, exists, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, case, exists, func, select
 
 from gnomon.calibration.observations.frames import judge_frame
 from gnomon.calibration.observations.sql_outcomes import is_counted_verdict, outcome_of
+from gnomon.dashboard.transcripts import label_conditions
 from gnomon.data.facts import CORE_FACTS
 from gnomon.data.outcomes import rule_named
-from gnomon.data.records import LabelKind, Split
+from gnomon.data.records import LabelKind, Split, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import FURTHER, further_value
 from gnomon.data.storage.store import Store
@@ -22,6 +23,17 @@ from gnomon.data.study_settings import load_settings
 
 PAGE = 20
 AXES = ("subject", "arm", "concept", "strength")
+CELL_AXES = ("subject", "arm", "concept", "layer", "strength")
+"""What makes a condition, in the order of the index that covers it."""
+
+Cell = tuple[str | int | float | None, ...]
+
+NO_OUTCOME = "no outcome"
+"""Shown where a verdict does not report what the study's rule reads."""
+MISSING = {
+    str(state): f"failed: {str(state).replace('_', ' ')}" for state in VerdictState if state is not VerdictState.OK
+}
+"""How a failed verdict is shown, by its state."""
 
 _trial = tables.trials.c
 _verdict = tables.verdicts.c
@@ -55,7 +67,10 @@ class TrialFilters:
 
 @dataclass(frozen=True, slots=True)
 class FilterChoices:
-    """Values that occur in a study, by axis; protocols and judges map hash or version to name."""
+    """Values that occur in a study, by axis; protocols and judges map hash or version to name.
+
+    `cells` are the conditions that occur, each the values of `CELL_AXES`, in order; None stands first.
+    """
 
     subject: list[str] = field(default_factory=list)
     arm: list[str] = field(default_factory=list)
@@ -63,17 +78,20 @@ class FilterChoices:
     strength: list[float] = field(default_factory=list)
     protocol: dict[str, str] = field(default_factory=dict)
     judge: dict[str, str] = field(default_factory=dict)
+    cells: tuple[Cell, ...] = ()
 
 
 def filter_choices(store: Store) -> FilterChoices:
     """Values to filter by: those that occur, protocol hashes and judge versions with their names."""
     protocols = select(tables.protocols.c.hash, tables.protocols.c.name)
     with store.read_transaction() as connection:
-        occur = connection.execute(select(*[_trial[name] for name in AXES]).distinct()).all()
+        occur = connection.execute(select(*[_trial[name] for name in CELL_AXES]).distinct()).all()
         named = {row.hash: row.name for row in connection.execute(protocols.order_by("name", "hash"))}
-    axes = {name: sorted({row[place] for row in occur} - {None}) for place, name in enumerate(AXES)}
+    axes = {name: sorted({row[CELL_AXES.index(name)] for row in occur} - {None}) for name in AXES}
+    cells = sorted((tuple(row) for row in occur), key=lambda cell: [(value is not None, value) for value in cell])
     judges = judge_frame(store)
-    return FilterChoices(**axes, protocol=named, judge=dict(zip(judges["version"], judges["name"], strict=True)))
+    judged = dict(zip(judges["version"], judges["name"], strict=True))
+    return FilterChoices(**axes, protocol=named, judge=judged, cells=tuple(cells))
 
 
 def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices) -> list[ColumnElement[bool]]:
@@ -107,7 +125,7 @@ def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices)
     if filters.disputed:
         found.append(is_disputed(outcome, list(there.judge)))
     if filters.labelled:
-        labelled = _trial.id.in_(_has_label())
+        labelled = label_conditions.is_labelled()
         found.append(labelled if filters.labelled == "yes" else ~labelled)
     return found
 
@@ -152,45 +170,8 @@ def is_disputed(outcome: ColumnElement[str], versions: Sequence[str]) -> ColumnE
     return mine.having(func.min(outcome) != func.max(outcome)).correlate(tables.trials).exists()
 
 
-def _standing_label() -> tuple[FromClause, list[ColumnElement[bool]]]:
-    """Label events, and the conditions under which one is a label that its rater did not retract."""
-    given, taken = tables.labels.alias("given"), tables.labels.alias("taken")
-    withdrawn = exists().where(
-        taken.c.trial == given.c.trial,
-        taken.c.rater == given.c.rater,
-        taken.c.kind == str(LabelKind.RETRACTION),
-        taken.c.revision > given.c.revision,
-    )
-    return given, [given.c.kind == str(LabelKind.LABEL), ~withdrawn]
-
-
-def _has_label() -> Select[Any]:
-    """Ids of trials that have a label."""
-    given, standing = _standing_label()
-    return select(given.c.trial).where(*standing)
-
-
-def label_counts(store: Store, trials: Sequence[str]) -> list[int]:
-    """For each trial, the number of raters with a label on it; retracted labels do not count.
-
-    Parameters
-    ----------
-    store : Store
-        The study's store.
-    trials : sequence of str
-        Trial ids.
-    """
-    given, standing = _standing_label()
-    query = select(given.c.trial, func.count(given.c.rater.distinct())).where(
-        given.c.trial.in_(list(trials)), *standing
-    )
-    with store.read_transaction() as connection:
-        found = {row[0]: int(row[1]) for row in connection.execute(query.group_by(given.c.trial))}
-    return [found.get(trial, 0) for trial in trials]
-
-
 def trial_rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
-    """One row per trial, in the order of ids: condition and the first 160 characters of the response.
+    """One row per trial, in the order in which they are named: condition and the response.
 
     Parameters
     ----------
@@ -200,8 +181,34 @@ def trial_rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
         Trial ids.
     """
     names = ("id", "subject", "arm", "concept", "strength", "layer", "protocol", "split", "replicate")
-    query = select(*[_trial[name] for name in names], func.substr(_trial.answer, 1, 160).label("begins"))
-    return store.read_frame(query.where(_trial.id.in_(list(trials))).order_by(_trial.id))
+    query = select(*[_trial[name] for name in names], _trial.answer).where(_trial.id.in_(list(trials)))
+    found = store.read_frame(query).set_index("id", drop=False)
+    return found.reindex([trial for trial in trials if trial in found.index]).reset_index(drop=True)
+
+
+def shown_outcome(store: Store) -> ColumnElement[str]:
+    """SQL expression over verdicts and trials: the outcome by the study's rule, or why there is none.
+
+    A judge may fail because it refused to judge: its verdict must not read as a response that refused.
+    """
+    outcome = outcome_of(rule_named(load_settings(store).rule))
+    return func.coalesce(outcome, case(MISSING, value=_verdict.state, else_=NO_OUTCOME))
+
+
+def outcome_said_by(store: Store, version: str) -> ScalarSelect[str]:
+    """SQL expression over trials: the outcome that a judge found, or why there is none; NULL without a verdict.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store; its outcome rule is read.
+    version : str
+        Version of the judge.
+    """
+    found = select(shown_outcome(store)).where(
+        _verdict.trial == _trial.id, _verdict.judge == version, _verdict.sample == 0
+    )
+    return found.correlate(tables.trials).scalar_subquery()
 
 
 def outcome_table(store: Store, trials: Sequence[str], judges: Mapping[str, str]) -> pd.DataFrame:
@@ -219,10 +226,9 @@ def outcome_table(store: Store, trials: Sequence[str], judges: Mapping[str, str]
     Returns
     -------
     DataFrame
-        One row per trial, in the order of `trials`, one column per judge name; a failed verdict is shown as its state.
+        One row per trial, in the order of `trials`, one column per judge name; of a failed verdict it says why.
     """
-    outcome = outcome_of(rule_named(load_settings(store).rule))
-    query = select(_verdict.trial, _verdict.judge, func.coalesce(outcome, _verdict.state).label("outcome"))
+    query = select(_verdict.trial, _verdict.judge, shown_outcome(store).label("outcome"))
     query = query.join(tables.trials, _trial.id == _verdict.trial)
     query = query.where(_verdict.sample == 0, _verdict.judge.in_(list(judges)), _verdict.trial.in_(list(trials)))
     frame = store.read_frame(query)

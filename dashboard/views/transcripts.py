@@ -15,7 +15,7 @@ from gnomon.dashboard.components.page_errors import tell_on_page
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.components.view_filters import multi_select
 from gnomon.dashboard.labelling import exposure_log
-from gnomon.dashboard.transcripts import incremental_search, matrix_cell, transcript_query
+from gnomon.dashboard.transcripts import incremental_search, label_conditions, matrix_cell, transcript_query
 from gnomon.data.facts import further_names
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import Split, canonical_hash
@@ -214,9 +214,9 @@ def _show_list(
     said = transcript_query.outcome_table(store, list(rows["id"]), choices.judge)
     for judge in said.columns:
         shown[judge] = said[judge].fillna("–").to_numpy()
-    shown["labels"] = transcript_query.label_counts(store, list(rows["id"]))
+    shown["labels"] = label_conditions.label_counts(store, list(rows["id"]))
     if with_text:
-        shown["begins"] = rows["begins"]
+        shown["begins"] = rows["answer"].str.slice(0, 160)
     key = f"list {st.session_state['listed']} {first}"
     st.dataframe(
         shown,

@@ -34,10 +34,10 @@ def test_many_are_counted_and_found_as_far_as_they_are_wanted(store, evens, monk
 
 
 def test_many_in_the_first_stretch_are_counted_without_being_fetched(store, evens, monkeypatch):
-    fetch, asked = incremental_search._matching_ids, []
+    fetch, asked = incremental_search._matching_rows, []
     monkeypatch.setattr(incremental_search, "MANY", -1)
     monkeypatch.setattr(
-        incremental_search, "_matching_ids", lambda *query: asked.append(len(query[1])) or fetch(*query)
+        incremental_search, "_matching_rows", lambda *query: asked.append(len(query[1])) or fetch(*query)
     )
     found = incremental_search.start_search(store, [EVEN], slow=False, wanted=5)
     assert (found.total, list(found.ids)) == (30, evens[: len(found.ids)])

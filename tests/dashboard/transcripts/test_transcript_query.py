@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from gnomon.calibration.observations.sql_outcomes import outcome_of
-from gnomon.dashboard.transcripts import incremental_search, transcript_query
+from gnomon.dashboard.transcripts import incremental_search, label_conditions, transcript_query
 from gnomon.dashboard.transcripts.transcript_query import TrialFilters
 from gnomon.data.outcomes import RULES, Outcome
 from gnomon.data.records import Arm, Exposure, Facts, JudgeVersion, Label, LabelKind, Verdict, VerdictState
@@ -119,8 +119,12 @@ def test_outcome_and_dispute_are_read_from_verdicts_that_count(store, make_trial
     assert ids(store, TrialFilters(outcome=("claimed",), judge="a-1"), judges) == {half.id}
     assert ids(store, TrialFilters(outcome=("refused",)), judges) == set()
     table = transcript_query.outcome_table(store, [failed.id, half.id], judges)
-    assert table.loc[failed.id].tolist() == [Outcome.DENIED, "unparsable"]
+    assert table.loc[failed.id].tolist() == [Outcome.DENIED, "failed: unparsable"]
     assert table.loc[half.id, "a"] == "claimed"
+    mute = make_trial(replicate=9)
+    store.add_verdicts([Verdict(mute.id, "a-1", None, VerdictState.REFUSED)])
+    said = transcript_query.outcome_table(store, [mute.id], judges).loc[mute.id, "a"]
+    assert said == "failed: refused", "a judge that refused to judge, not a response that refused"
     assert table.loc[half.id].isna().tolist() == [False, True]
 
 
@@ -137,12 +141,14 @@ def test_a_label_taken_back_is_no_label(store, make_trial, judges):
     )
     assert ids(store, TrialFilters(labelled="yes"), judges) == {kept.id}
     assert ids(store, TrialFilters(labelled="no"), judges) == {taken.id, flagged.id, none.id}
-    assert transcript_query.label_counts(store, [kept.id, taken.id, none.id]) == [2, 0, 0]
+    assert label_conditions.label_counts(store, [kept.id, taken.id, none.id]) == [2, 0, 0]
 
 
-def test_rows_come_in_the_order_of_their_ids(store, make_trial, judges):
+def test_rows_come_in_the_order_in_which_they_are_named(store, make_trial, judges):
     made = sorted(make_trial(replicate=n).id for n in range(5))
-    assert list(transcript_query.trial_rows(store, [made[3], made[1]])["id"]) == [made[1], made[3]]
+    for asked in (made, made[::-1], [made[3], made[0], made[4]]):
+        assert list(transcript_query.trial_rows(store, asked)["id"]) == asked
+    assert transcript_query.trial_rows(store, ["none of them"]).empty
 
 
 def test_one_trials_details_hold_verdicts_and_the_whole_label_history(store, make_trial, judges):

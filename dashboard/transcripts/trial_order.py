@@ -1,0 +1,167 @@
+"""The order of all trials of a study, decided in the database: by id, condition, a judge's outcome, or labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case
+
+from gnomon.dashboard.transcripts import label_conditions
+from gnomon.dashboard.transcripts.transcript_query import CELL_AXES, MISSING, NO_OUTCOME, FilterChoices, outcome_said_by
+from gnomon.data.outcomes import Outcome
+from gnomon.data.storage import tables
+from gnomon.data.storage.store import Store
+
+_trial = tables.trials.c
+_id = _trial.id
+_EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1, 256)), None)
+ID_RANGES = tuple(pairwise(_EDGES))
+"""Bounds (from, below) of ids: ids are hashes, so that each range is about 1/256 of any study."""
+BY_ID, BY_CONDITION, BY_LABELS, BY_JUDGE = "", "condition", "labels", "judge"
+AXES_TO_ORDER = ("subject", "arm", "concept", "layer", "strength")
+MOST_RATERS = 9
+"""Trials with more labels than this are ordered as one group."""
+
+Stretch = tuple[ColumnElement[bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOrder:
+    """By what trials are ordered; trials that are equal in it stand in the order of their ids.
+
+    `by` is `BY_ID`, `BY_CONDITION`, one of `AXES_TO_ORDER`, `BY_LABELS` (number of raters with a label), or
+    `judge VERSION` for the outcome that a judge found.
+    """
+
+    by: str = BY_ID
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class OrderPlan:
+    """An order as SQL.
+
+    Attributes
+    ----------
+    keys : tuple of ColumnElement
+        Expressions to sort by, NULL first; then by id.
+    groups : tuple of (ColumnElement, bool)
+        Conditions that part the study into groups, in ascending order, and whether each group is small or indexed, so
+        that it is read at once.
+    is_slow : bool
+        Whether sorting a large study by the keys takes too long: it is then read group by group.
+    descending : bool
+        Whether the order is reversed, but for ids.
+    """
+
+    keys: tuple[ColumnElement[Any], ...]
+    groups: tuple[tuple[ColumnElement[bool], bool], ...]
+    is_slow: bool = False
+    descending: bool = False
+
+    @cached_property
+    def sort_expressions(self) -> tuple[ColumnElement[Any], ...]:
+        """Keys and id with their directions, for ORDER BY."""
+        down = self.descending
+        return (*(key.desc().nulls_last() if down else key.asc().nulls_first() for key in self.keys), _id.asc())
+
+    @cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Conditions that part the study into stretches, one after the other in this order, by id inside each."""
+        parted = sum(not whole for _, whole in self.groups)
+        ranges = _id_ranges(max(len(ID_RANGES) // max(parted, 1), 1))
+        groups = self.groups[::-1] if self.descending else self.groups
+        return tuple((condition, *bounds) for condition, whole in groups for bounds in (((),) if whole else ranges))
+
+    def sort_rows(self, rows: Sequence[tuple[Any, ...]]) -> list[str]:
+        """Ids in this order, of rows that hold an id and then the values of the keys.
+
+        Parameters
+        ----------
+        rows : sequence of tuple
+            Each (id, value of the first key, ...).
+        """
+        by_id = sorted(rows, key=lambda row: str(row[0]))
+        nulls_first = [([(value is not None, value) for value in row[1:]], str(row[0])) for row in by_id]
+        return [id_ for _, id_ in sorted(nulls_first, key=lambda row: row[0], reverse=self.descending)]
+
+
+def id_stretches() -> tuple[Stretch, ...]:
+    """The study in the order of ids, as stretches."""
+    return _id_ranges(len(ID_RANGES))
+
+
+def _id_ranges(parts: int) -> tuple[Stretch, ...]:
+    step = -(-len(ID_RANGES) // parts)
+    firsts = ID_RANGES[::step]
+    ends = [first for first, _ in firsts[1:]] + [None]
+    return tuple(
+        (*([_id >= first] if first else []), *([_id < end] if end else []))
+        for (first, _), end in zip(firsts, ends, strict=True)
+    )
+
+
+def plan_order(store: Store, order: TrialOrder, there: FilterChoices) -> OrderPlan | None:
+    """An order as SQL; None for that of ids.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store; its outcome rule is read.
+    order : TrialOrder
+        The order.
+    there : FilterChoices
+        Values that occur in the study. An axis or judge that it does not have is taken for the order of ids.
+    """
+    down = order.descending
+    if order.by == BY_CONDITION:
+        keys = tuple(_trial[name] for name in CELL_AXES)
+        return OrderPlan(keys, tuple((_is_cell(cell), True) for cell in there.cells), descending=down)
+    if order.by in AXES_TO_ORDER:
+        column = _trial[order.by]
+        values = sorted(
+            {cell[CELL_AXES.index(order.by)] for cell in there.cells}, key=lambda each: (each is not None, each)
+        )
+        return OrderPlan((column,), tuple((_is_unindexed(column, value), False) for value in values), descending=down)
+    if order.by == BY_LABELS:
+        return _order_by_labels(store, down)
+    if order.by.startswith(f"{BY_JUDGE} ") and (version := order.by.removeprefix(f"{BY_JUDGE} ")) in there.judge:
+        return _order_by_outcome(store, version, down)
+    return None
+
+
+def _is_cell(cell: Sequence[Any]) -> ColumnElement[bool]:
+    return and_(*(_is_value(_trial[name], value) for name, value in zip(CELL_AXES, cell, strict=True)))
+
+
+def _is_value(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+    return column.is_(None) if value is None else column == value
+
+
+def _is_unindexed(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+    """The column holds the value, said so that the range of ids is looked up by index and not the value."""
+    return case((_is_value(column, value), 1), else_=0) == 1
+
+
+def _order_by_outcome(store: Store, version: str, descending: bool) -> OrderPlan:
+    """Refused first, identified last, as outcomes are declared; then failed verdicts, then none."""
+    names = (*map(str, Outcome), NO_OUTCOME, *MISSING.values())
+    places = {name: place for place, name in enumerate(names)}
+    key = case(places, value=outcome_said_by(store, version), else_=len(names))
+    groups = tuple((key == place, False) for place in range(len(names) + 1))
+    return OrderPlan((key,), groups, is_slow=True, descending=descending)
+
+
+def _order_by_labels(store: Store, descending: bool) -> OrderPlan:
+    most = min(label_conditions.most_labels(store), MOST_RATERS)
+    often = [_id.in_(label_conditions.trials_labelled_often(number)) for number in range(1, most + 1)]
+    groups = [(~often[0] if often else _id.is_not(None), False)]
+    groups += [(and_(here, ~more), True) for here, more in pairwise(often)]
+    groups += [(often[-1], True)] if often else []
+    counted = [(enough, number) for number, enough in enumerate(often, start=1)]
+    keys = (case(*counted[::-1], else_=0),) if counted else ()
+    return OrderPlan(keys, tuple(groups), is_slow=True, descending=descending)
