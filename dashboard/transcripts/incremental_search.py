@@ -61,6 +61,7 @@ def start_search(
     slow: bool,
     wanted: int,
     order: OrderPlan | None = None,
+    reads_text: bool = False,
 ) -> SearchState:
     """Start a search.
 
@@ -81,6 +82,9 @@ def start_search(
         Number of transcripts after which the search may stop.
     order : OrderPlan, optional
         The order; by default that of ids.
+    reads_text : bool, default False
+        Whether a condition reads the responses: many matches are then not sorted by the database, which would read
+        them all again, but found in the order that is asked for.
 
     Returns
     -------
@@ -94,6 +98,8 @@ def start_search(
     first = _sorted_ids(store, [*id_stretches()[0], *conditions])
     if len(first) <= MANY and len(few := _matching_rows(store, conditions, order, FEW + 1)) <= FEW:
         return _complete(_in_order(few, order))
+    if order is not None and reads_text:
+        return resume_search(store, conditions, _unsearched(order), wanted, order=order)
     total = _count_matches(store, conditions)
     if order is not None:
         return resume_search(store, conditions, SearchState(total=total, stretches=1), wanted, order=order)
@@ -148,10 +154,10 @@ def resume_search(
     """
     if order is not None and found.stretches == 1:
         return _sort_further(store, conditions, found, wanted, order)
-    stretches = id_stretches() if order is None else order.stretches
+    stretch = id_stretches().__getitem__ if order is None else order.stretch
     end, ids, reached = clock() + BEST_PART, list(found.ids), found.reached
     while reached < found.stretches and len(ids) < wanted:
-        ids += _sorted_ids(store, [*stretches[reached], *conditions])
+        ids += _sorted_ids(store, [*stretch(reached), *conditions])
         reached += 1
         if clock() > end:
             break
@@ -159,7 +165,7 @@ def resume_search(
 
 
 def _unsearched(order: OrderPlan | None) -> SearchState:
-    return SearchState() if order is None else SearchState(stretches=len(order.stretches))
+    return SearchState() if order is None else SearchState(stretches=order.stretch_count)
 
 
 def _sort_further(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +27,9 @@ AXES_TO_ORDER = ("subject", "arm", "concept", "layer", "strength")
 MOST_RATERS = 9
 """Trials with more labels than this are ordered as one group."""
 
+RANGES_OF_GROUP = 128
+"""Into so many ranges of ids a group is parted that is not read at once."""
+
 Stretch = tuple[ColumnElement[bool], ...]
 
 
@@ -41,6 +45,10 @@ class TrialOrder:
     descending: bool = False
 
 
+Group = tuple[Callable[[], ColumnElement[bool]], bool]
+"""Makes the condition of a group of trials, and whether the group is read at once rather than by ranges of ids."""
+
+
 @dataclass(frozen=True)
 class OrderPlan:
     """An order as SQL.
@@ -49,9 +57,8 @@ class OrderPlan:
     ----------
     keys : tuple of ColumnElement
         Expressions to sort by, NULL first; then by id.
-    groups : tuple of (ColumnElement, bool)
-        Conditions that part the study into groups, in ascending order, and whether each group is small or indexed, so
-        that it is read at once.
+    groups : tuple of Group
+        Groups of trials with equal keys that together are the study, in ascending order.
     is_slow : bool
         Whether sorting a large study by the keys takes too long: it is then read group by group.
     descending : bool
@@ -59,7 +66,7 @@ class OrderPlan:
     """
 
     keys: tuple[ColumnElement[Any], ...]
-    groups: tuple[tuple[ColumnElement[bool], bool], ...]
+    groups: tuple[Group, ...]
     is_slow: bool = False
     descending: bool = False
 
@@ -70,12 +77,20 @@ class OrderPlan:
         return (*(key.desc().nulls_last() if down else key.asc().nulls_first() for key in self.keys), _id.asc())
 
     @cached_property
-    def stretches(self) -> tuple[Stretch, ...]:
-        """Conditions that part the study into stretches, one after the other in this order, by id inside each."""
-        parted = sum(not whole for _, whole in self.groups)
-        ranges = _id_ranges(max(len(ID_RANGES) // max(parted, 1), 1))
+    def _stretches(self) -> tuple[tuple[Group, Stretch], ...]:
+        ranges = id_stretches(RANGES_OF_GROUP)
         groups = self.groups[::-1] if self.descending else self.groups
-        return tuple((condition, *bounds) for condition, whole in groups for bounds in (((),) if whole else ranges))
+        return tuple((group, bounds) for group in groups for bounds in (((),) if group[1] else ranges))
+
+    @property
+    def stretch_count(self) -> int:
+        """Number of stretches that together are the study."""
+        return len(self._stretches)
+
+    def stretch(self, place: int) -> Stretch:
+        """Conditions of one stretch: one after the other they are the study in this order, by id inside each."""
+        (make, _), bounds = self._stretches[place]
+        return (make(), *bounds)
 
     def sort_rows(self, rows: Sequence[tuple[Any, ...]]) -> list[str]:
         """Ids in this order, of rows that hold an id and then the values of the keys.
@@ -90,12 +105,8 @@ class OrderPlan:
         return [id_ for _, id_ in sorted(nulls_first, key=lambda row: row[0], reverse=self.descending)]
 
 
-def id_stretches() -> tuple[Stretch, ...]:
-    """The study in the order of ids, as stretches."""
-    return _id_ranges(len(ID_RANGES))
-
-
-def _id_ranges(parts: int) -> tuple[Stretch, ...]:
+def id_stretches(parts: int = len(ID_RANGES)) -> tuple[Stretch, ...]:
+    """The study in the order of ids, as about so many stretches."""
     step = -(-len(ID_RANGES) // parts)
     firsts = ID_RANGES[::step]
     ends = [first for first, _ in firsts[1:]] + [None]
@@ -120,13 +131,15 @@ def plan_order(store: Store, order: TrialOrder, there: FilterChoices) -> OrderPl
     down = order.descending
     if order.by == BY_CONDITION:
         keys = tuple(_trial[name] for name in CELL_AXES)
-        return OrderPlan(keys, tuple((_is_cell(cell), True) for cell in there.cells), descending=down)
+        return OrderPlan(keys, tuple((partial(_is_cell, cell), True) for cell in there.cells), descending=down)
     if order.by in AXES_TO_ORDER:
         column = _trial[order.by]
         values = sorted(
             {cell[CELL_AXES.index(order.by)] for cell in there.cells}, key=lambda each: (each is not None, each)
         )
-        return OrderPlan((column,), tuple((_is_unindexed(column, value), False) for value in values), descending=down)
+        return OrderPlan(
+            (column,), tuple((partial(_is_unindexed, column, value), False) for value in values), descending=down
+        )
     if order.by == BY_LABELS:
         return _order_by_labels(store, down)
     if order.by.startswith(f"{BY_JUDGE} ") and (version := order.by.removeprefix(f"{BY_JUDGE} ")) in there.judge:
@@ -152,16 +165,20 @@ def _order_by_outcome(store: Store, version: str, descending: bool) -> OrderPlan
     names = (*map(str, Outcome), NO_OUTCOME, *MISSING.values())
     places = {name: place for place, name in enumerate(names)}
     key = case(places, value=outcome_said_by(store, version), else_=len(names))
-    groups = tuple((key == place, False) for place in range(len(names) + 1))
+    groups = tuple((partial(operator.eq, key, place), False) for place in range(len(names) + 1))
     return OrderPlan((key,), groups, is_slow=True, descending=descending)
 
 
 def _order_by_labels(store: Store, descending: bool) -> OrderPlan:
     most = min(label_conditions.most_labels(store), MOST_RATERS)
     often = [_id.in_(label_conditions.trials_labelled_often(number)) for number in range(1, most + 1)]
-    groups = [(~often[0] if often else _id.is_not(None), False)]
-    groups += [(and_(here, ~more), True) for here, more in pairwise(often)]
-    groups += [(often[-1], True)] if often else []
+    parts = [~often[0] if often else _id.is_not(None)]
+    parts += [and_(here, ~more) for here, more in pairwise(often)] + often[-1:]
+    groups = tuple((partial(_as_it_is, part), place > 0) for place, part in enumerate(parts))
     counted = [(enough, number) for number, enough in enumerate(often, start=1)]
     keys = (case(*counted[::-1], else_=0),) if counted else ()
-    return OrderPlan(keys, tuple(groups), is_slow=True, descending=descending)
+    return OrderPlan(keys, groups, is_slow=True, descending=descending)
+
+
+def _as_it_is(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return condition

@@ -7,7 +7,7 @@ from itertools import count, product
 import pytest
 from sqlalchemy import literal
 
-from gnomon.dashboard.transcripts import incremental_search, transcript_query
+from gnomon.dashboard.transcripts import incremental_search, transcript_query, trial_order
 from gnomon.dashboard.transcripts.trial_order import TrialOrder, plan_order
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, Verdict, VerdictState
 from gnomon.data.storage import tables
@@ -23,7 +23,7 @@ ORDERS = ["condition", "subject", "arm", "concept", "layer", "strength", "labels
 
 
 @pytest.fixture
-def study(store, make_trial) -> dict[str, tuple[int | str | float | None | tuple, ...]]:
+def study(store, make_trial) -> dict[str, tuple[object, ...]]:
     """Trials of every kind; for each what it is sorted by, in the order of ORDERS."""
     store.add_judge(JudgeVersion("a-1", "a", "lexicon", {}))
     store.save_settings({"concepts": ["ocean", "fear"], "judges": ["a"]})
@@ -87,10 +87,14 @@ def test_the_order_is_that_of_a_plain_sort_however_it_is_made(store, study, monk
             patched.setattr(incremental_search, "FEW", 10)
             patched.setattr(incremental_search, "MANY", -1)
             patched.setattr(incremental_search, "SORTED_AT_ONCE", 7)
+            patched.setattr(trial_order, "RANGES_OF_GROUP", 5)
             assert ordered(store, order, EVERY, slow=False, wanted=12) == wanted
+            plan = _plan(store, order)
+            first = incremental_search.start_search(store, EVERY, slow=False, wanted=9, order=plan, reads_text=True)
+            assert list(first.ids) == wanted[: len(first.ids)]
             found = ordered(store, order, EVEN, slow=True, wanted=12)
             assert found == [id_ for id_ in wanted if id_ in even]
-        assert list(incremental_search.filter_ids(store, EVEN, sorted(study), _plan(store, order)).ids) == found
+        assert list(incremental_search.filter_ids(store, EVEN, sorted(study), plan).ids) == found
 
 
 def _plan(store, order):
