@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,13 +14,16 @@ from sqlalchemy import ColumnElement, ScalarSelect, case, exists, func, select
 from gnomon.calibration.observations.frames import judge_frame
 from gnomon.calibration.observations.sql_outcomes import is_counted_verdict, outcome_of
 from gnomon.dashboard.transcripts import label_conditions
+from gnomon.dashboard.transcripts.steered_spans import Content, SteeredPrompt, mark_steered
 from gnomon.data.facts import CORE_FACTS
 from gnomon.data.outcomes import rule_named
+from gnomon.data.readings import OptionReading
 from gnomon.data.records import LabelKind, Split, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import FURTHER, further_value
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
+from gnomon.stats.narrative.formatting import count_noun, format_percent
 
 PAGE = 20
 AXES = ("subject", "arm", "concept", "strength")
@@ -44,6 +48,7 @@ class TrialFilters:
     """Filters of the list; an empty field does not filter.
 
     `outcome` is by `judge`, or by any judge if that is empty; so is `reports`, flags that a verdict reports as true.
+    `labelled_by` is a rater's name.
     """
 
     subject: tuple[str, ...] = ()
@@ -58,6 +63,9 @@ class TrialFilters:
     labelled: str = ""
     text: str = ""
     reports: tuple[str, ...] = ()
+    labelled_by: str = ""
+    flagged: bool = False
+    noted: bool = False
 
     @property
     def shows_verdicts(self) -> bool:
@@ -127,6 +135,12 @@ def filter_conditions(store: Store, filters: TrialFilters, there: FilterChoices)
     if filters.labelled:
         labelled = label_conditions.is_labelled()
         found.append(labelled if filters.labelled == "yes" else ~labelled)
+    if filters.labelled_by:
+        found.append(label_conditions.is_labelled(filters.labelled_by))
+    if filters.flagged:
+        found.append(label_conditions.is_flagged())
+    if filters.noted:
+        found.append(label_conditions.has_note())
     return found
 
 
@@ -238,17 +252,56 @@ def outcome_table(store: Store, trials: Sequence[str], judges: Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class TrialDetails:
-    """Everything known about one trial."""
+    """Everything known about one trial.
+
+    Attributes
+    ----------
+    answer, thinking : str
+        The response, and what the model wrote on a channel of its own before it.
+    condition : dict of str to JsonValue
+        The trial's condition.
+    verdicts, labels : DataFrame
+        Newest verdicts with their outcomes, and all label events.
+    quotes : tuple of str
+        What judges quoted.
+    prompt : SteeredPrompt
+        What the model was asked, with the steered texts marked.
+    protocol : str
+        What is known of the protocol, in one line.
+    readings : tuple of str
+        What was read from the model's logits, a line for each place.
+    ended : str
+        How the response ended, or why there is none.
+    """
 
     answer: str
     condition: dict[str, JsonValue]
     verdicts: pd.DataFrame
     labels: pd.DataFrame
     quotes: tuple[str, ...]
+    prompt: SteeredPrompt
+    protocol: str
+    thinking: str = ""
+    readings: tuple[str, ...] = ()
+    ended: str = ""
+
+
+def has_trial(store: Store, trial: str) -> bool:
+    """Whether the study has a trial.
+
+    Parameters
+    ----------
+    store : Store
+        The study's store.
+    trial : str
+        Trial id.
+    """
+    with store.read_transaction() as connection:
+        return connection.execute(select(_trial.id).where(_trial.id == trial)).first() is not None
 
 
 def trial_details(store: Store, trial: str) -> TrialDetails:
-    """One trial with its newest verdicts, their outcomes, and all label events.
+    """One trial with its prompt, its newest verdicts, their outcomes, and all label events.
 
     Parameters
     ----------
@@ -265,17 +318,62 @@ def trial_details(store: Store, trial: str) -> TrialDetails:
         _verdict.trial == trial, _verdict.sample == 0, _verdict.judge.in_(list(named))
     )
     said = _with_further_columns(store.read_frame(query))
-    said.insert(
-        1, "outcome", [outcome_table(store, [trial], named).iloc[0].get(named[judge]) for judge in said["judge"]]
-    )
+    outcomes = outcome_table(store, [trial], named).iloc[0]
+    said.insert(1, "outcome", [outcomes.get(named[judge]) for judge in said["judge"]])
     said["judge"] = said["judge"].map(named)
+    condition = found.condition
+    name, content = _stored_protocol(store, condition.protocol)
+    informed = any(
+        each.variant == condition.subject and "informed" in each.changes for each in load_settings(store).variants
+    )
     return TrialDetails(
         answer=found.answer,
-        condition={f.name: getattr(found.condition, f.name) for f in fields(found.condition)},
+        condition={f.name: getattr(condition, f.name) for f in fields(condition)},
         verdicts=said,
         labels=label_history(store, trial),
         quotes=tuple(dict.fromkeys(str(quote) for quote in said["quote"] if quote)),
+        prompt=mark_steered(
+            content,
+            arm=str(condition.arm),
+            span=str(condition.span),
+            strength=condition.strength,
+            source=found.source,
+            has_preface=informed,
+        ),
+        protocol=_protocol_line(name, content),
+        thinking=found.thinking or "",
+        readings=tuple(_reading_line(place, reading) for place, reading in (found.readings or {}).items()),
+        ended=f"No response: {found.error}" if found.error else _ended(found.finish, found.tokens),
     )
+
+
+def _stored_protocol(store: Store, protocol: str) -> tuple[str, Content]:
+    stored = tables.protocols.c
+    with store.read_transaction() as connection:
+        row = connection.execute(select(stored.name, stored.content).where(stored.hash == protocol)).first()
+    return ("", {}) if row is None else (str(row.name), row.content if isinstance(row.content, Mapping) else {})
+
+
+def _protocol_line(name: str, content: Content) -> str:
+    parts = [f"protocol {name}"]
+    if isinstance(temperature := content.get("temperature"), int | float):
+        parts.append(f"temperature {temperature:g}")
+    if isinstance(most := content.get("max_tokens"), int):
+        parts.append(f"at most {count_noun(most, 'token')}")
+    if isinstance(stop := content.get("stop"), list) and stop:
+        parts.append(f"stops before {', '.join(map(repr, stop))}")
+    return " · ".join(parts)
+
+
+def _ended(finish: str, tokens: int) -> str:
+    how = {"stop": "the model ended it", "length": "cut off at the greatest length", "read": "nothing was sampled"}
+    return " · ".join(part for part in (how.get(finish, finish), count_noun(tokens, "token") if tokens else "") if part)
+
+
+def _reading_line(place: str, reading: OptionReading) -> str:
+    whole = "of these options" if reading.relative else "of all next tokens"
+    shares = [f"{name} {format_percent(math.exp(value), 1)}" for name, value in reading.log_probabilities.items()]
+    return f"Read at {place}: {', '.join(shares)} ({whole})"
 
 
 def label_history(store: Store, trial: str) -> pd.DataFrame:

@@ -116,7 +116,7 @@ def fill(store: Store, labels: bool = True, fits: bool = True, times: int = 1) -
         system = (
             [{"role": "system", "content": "You take part in a test of self-observation."}] if name == "stern" else []
         )
-        store.add_protocol(f"p-{name}", name, {"name": name, "messages": system + turns})
+        store.add_protocol(f"p-{name}", name, {"name": name, "marker": "Do you notice", "messages": system + turns})
     for version, kind in (("lexicon", "lexicon"), ("embedding", "embedding")):
         store.add_judge(JudgeVersion(f"{version}-v1", version, kind, {}))
     chance = random.Random(7)
