@@ -405,15 +405,20 @@ class JudgeVersion:
 
 
 SCORE = "score"
-"""Name of the single score of a judge that answered no questions (imported): the higher, the surer of a pass."""
+"""Name of the single score of a pass (imported, or of the informed rubric): the higher, the surer of a pass."""
+ABOUT = "about "
+"""Beginning of the name of the score P(yes) of the question whether the claim is about a concept."""
+NAMES = "names "
+"""Beginning of the name of the probability that the answer on `concept` is a name of the closed list, none or other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One judge version's verdict on one trial. `facts` is None unless `state` is ok; `raw` is always kept.
 
-    `scores` is what a judge that grades gave, unrounded, by name: P(yes) of a question, such as `claims`, or the score
-    (`SCORE`) of the source that it was imported from. None of a judge that only decides.
+    `scores` is what a judge that grades gave, unrounded, by name: P(yes) of a question, such as `claims`, the
+    probability of a name of the closed list (`NAMES`), or the score (`SCORE`) of the source that it was imported from,
+    or of a pass. None of a judge that only decides.
     """
 
     trial: str

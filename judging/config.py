@@ -98,6 +98,9 @@ class JudgeConfig(BaseModel):
         Length limit of a reply, in tokens.
     stop_after : int
         Consecutive failures that stop the judge.
+    logprobs : bool
+        Whether log-probabilities are asked for, from which the scores of verdicts are read; such a judge is another
+        version, because verdicts that are there have no scores.
     extra : mapping of str to JSON value
         Further keys of every request, such as `top_p`, `reasoning_effort` or `chat_template_kwargs`; part of the judge
         version.
@@ -132,6 +135,7 @@ class JudgeConfig(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | Literal["server"] = 0.0
     max_tokens: int = Field(default=800, ge=16, le=100_000)
     stop_after: int = Field(default=5, ge=1)
+    logprobs: bool = False
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     options: dict[str, JsonValue] = Field(default_factory=dict)
 
@@ -208,6 +212,8 @@ class JudgeConfig(BaseModel):
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no rubric, examples or transport")
         if self.edition is not None:
             raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no edition: it has no rubric to choose")
+        if self.logprobs:
+            raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no logprobs: it asks no server")
         for key in ("extra", "query", "headers_env"):
             if getattr(self, key):
                 raise ValueError(f"judge '{self.name}' of kind {self.kind} takes no {key}: it asks no server")
@@ -220,6 +226,8 @@ class JudgeConfig(BaseModel):
             )
         if self.rubric == "informed" and self.examples:
             raise ValueError(f"judge '{self.name}': the informed rubric takes no examples: leave one of the two out")
+        if self.logprobs and (given := {"logprobs", "top_logprobs"} & self.extra.keys()):
+            raise ValueError(f"judge '{self.name}': extra.{min(given)}: logprobs = true sets it: leave one of them out")
         if self.samples > 1 and self.temperature == 0:
             raise ValueError(f"judge '{self.name}': {self.samples} samples at temperature 0 are one: raise temperature")
 

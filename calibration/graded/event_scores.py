@@ -16,12 +16,10 @@ from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.arms import ARMS
 from gnomon.data.facts import CORE_FLAGS
 from gnomon.data.outcomes import OutcomeRule, is_event
-from gnomon.data.records import NONE, OTHER, SCORE, Arm, Facts, FurtherFacts
+from gnomon.data.records import ABOUT, NAMES, NONE, OTHER, SCORE, Arm, Facts, FurtherFacts
 
 HALF = 0.5
 """Score from which a rounded answer is yes."""
-ABOUT = "about "
-"""Beginning of the name of the question whether the claim is about a concept."""
 NAMED = "named"
 """Whether the concept that is named is the injected one, beside the flags."""
 Answers = Mapping[str, bool]
@@ -35,15 +33,15 @@ def event_score(scores: Mapping[str, float], facts: Facts, rule: OutcomeRule, ar
     as its surest combination. So the score is at least 1/2 exactly where the rounded answers make an event (but for
     ties), whatever the rule, and it says how near the others are. It is no probability: several unsure answers count
     as one. That the injected concept is named is as sure as its own question and as its lead over the nearest other
-    concept, halved. A question without a score counts by the verdict's own answer; concepts are not asked about
-    where nothing is claimed, and then the claim's own score decides. A judge's single score of a pass counts as it is
-    in arms whose pass is the event, and reversed in the others. Source: the maximum and minimum of possibility theory
-    (Dubois and Prade 1988).
+    concept, halved; of the probabilities of the list's names (`NAMES`) only the lead counts. A question without a score
+    counts by the verdict's own answer; concepts are not asked about where nothing is claimed, and then the claim's own
+    score decides. A judge's single score of a pass counts as it is in arms whose pass is the event, and reversed in the
+    others. Source: the maximum and minimum of possibility theory (Dubois and Prade 1988).
 
     Parameters
     ----------
     scores : mapping of str to float
-        P(yes) of each question that was asked, by its name; or one score under `score`.
+        P(yes) of each question that was asked, by its name, and of the list's names; or one score under `score`.
     facts : Facts
         The verdict's facts.
     rule : OutcomeRule
@@ -130,6 +128,10 @@ def _named_score(scores: Mapping[str, float], facts: Facts, target: str | None) 
         return 0.0
     if (claim := scores.get("claims", float(facts.claims))) < HALF:
         return claim
+    listed = {name.removeprefix(NAMES): value for name, value in scores.items() if name.startswith(NAMES)}
+    if listed:  # shares of one answer: a name that is not there was not among the most probable ones
+        own = listed.pop(target, 0.0)
+        return (1 + own - max(listed.values(), default=0.0)) / 2
     asked = {name.removeprefix(ABOUT): value for name, value in scores.items() if name.startswith(ABOUT)}
     if target not in asked:
         return float(facts.concept == target)

@@ -115,7 +115,11 @@ class GradedArm(ResultPart):
     reversed: bool = False
     """Whether the judge's single score is that of a pass, which is no event in this arm: it counts as negative."""
     scored: int
-    """Judged trials with a score."""
+    """Judged trials with a score, those in `unscored` included."""
+    unscored: int = 0
+    """Those among them without a score: their own answers stand in. Curve, map and thresholds are without them."""
+    left_out: int = 0
+    """Judged trials without a score beyond these: the rates are not of them."""
     labelled: int
     """Labelled ones among them."""
     events: int

@@ -28,6 +28,13 @@ def _arm_sentences(arm: GradedArm) -> Iterator[str]:
             f"{arm.arm}: event rate {_interval(arm.estimate)} with scores calibrated by {arm.labelled} labels on "
             f"{arm.scored} scored trials{_gain(arm)}"
         )
+    if arm.unscored:
+        yield (
+            f"{arm.arm}: {arm.unscored} of the {arm.scored} verdicts have no score and count by their own answers; "
+            "curve, map and thresholds are without them"
+        )
+    if arm.left_out:
+        yield f"{arm.arm}: {arm.left_out} verdicts have no score and are left out: the rates are of the others alone"
     if arm.posterior:
         yield (
             f"{arm.arm}: event rate {_interval(arm.posterior)} by the posterior with scores as levels, which assumes "

@@ -80,16 +80,19 @@ def graded_calibration(
     found = collect_evidence(store, [version], view, splits=splits)[0]
     judged, pairs = (frame.merge(scored, on="trial") for frame in (found.judged, found.pairs))
     evidence = LabelledEvidence(judged, pairs)
-    arms = tuple(_arm_calibration(arm, evidence, margin) for arm in arms_in(judged))
+    verdicts = found.judged["arm"].value_counts()
+    arms = tuple(_arm_calibration(arm, evidence, int(verdicts[arm]), margin) for arm in arms_in(judged))
     part = GradedCalibration(judge=asked.judge, version=version, view=view, splits=splits, arms=arms, words=())
     return part.model_copy(update={"words": graded_sentences(part)})
 
 
 def scored_trials(store: Store, version: str) -> pd.DataFrame:
-    """The score of the event in each trial that a judge version scored.
+    """The score of the event in each trial that a judge version scored, and in the others of such a version.
 
     Verdicts of the local judges that give probabilities, stored before scores were kept, are read from their raw text,
-    which holds them to four places.
+    which holds them to four places. A verdict without any score (a server may leave them out of some replies) counts by
+    its own answers, as a question without a score does, so that no trial is missing; where the judge gives a single
+    score, whose scale its answers do not have, such a trial has no row.
 
     Parameters
     ----------
@@ -101,18 +104,21 @@ def scored_trials(store: Store, version: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns trial, score and whole (whether it is the judge's single score); trials without scores have no row.
+        Columns trial, score, whole (whether it is the judge's single score) and stands_in (whether the verdict's own
+        answers stand in for scores); no row where the version gave no score at all.
     """
     heard = verdicts_with_outcomes(store, [version])
     known = _kept_scores(store, version)
     if _judge_named(store, version)[1] in SCORES_IN_RAW and len(known) < len(heard):
         known = {**_raw_scores(store, version), **known}
-    there = heard["trial"].isin(set(known))
-    heard, held = heard[there], [known[trial] for trial in heard.loc[there, "trial"]]
+    is_whole = any(SCORE in scores for scores in known.values())
+    there = heard["trial"].isin(set(known)) | (bool(known) and not is_whole)
+    heard, held = heard[there], [known.get(trial, {}) for trial in heard.loc[there, "trial"]]
     rule = rule_named(load_settings(store).rule)
     values = _values_of(heard, held, rule)
     whole = np.array([SCORE in each for each in held], dtype=bool)
-    return pd.DataFrame({"trial": heard["trial"].tolist(), "score": values, "whole": whole})
+    stands_in = np.array([not each for each in held], dtype=bool)
+    return pd.DataFrame({"trial": heard["trial"].tolist(), "score": values, "whole": whole, "stands_in": stands_in})
 
 
 def _values_of(heard: pd.DataFrame, scores: Sequence[Mapping[str, float]], rule: OutcomeRule) -> np.ndarray:
@@ -155,17 +161,21 @@ def _judge_named(store: Store, version: str) -> tuple[str, str]:
     return (str(rows["name"].iloc[0]), str(rows["kind"].iloc[0])) if len(rows) else ("", "")
 
 
-def _arm_calibration(arm: str, found: LabelledEvidence, margin: float | None) -> GradedArm:
+def _arm_calibration(arm: str, found: LabelledEvidence, verdicts: int, margin: float | None) -> GradedArm:
     judged, pairs = (frame[frame["arm"] == arm] for frame in (found.judged, found.pairs))
-    scores, labels, weights = sample = _sample_of(pairs)
+    sample = _sample_of(pairs)
+    graded_pairs = pairs[~pairs["stands_in"]]
+    scores, labels, weights = _sample_of(graded_pairs)
     estimates, reason = _arm_estimates(arm, found, judged, sample)
     graded, rounded, alone = estimates if estimates else (None, None, None)
     return GradedArm(
         arm=arm,
         reversed=bool(judged["whole"].any()) and not ARMS[Arm(arm)].counts_identified,
         scored=len(judged),
+        unscored=int(judged["stands_in"].sum()),
+        left_out=verdicts - len(judged),
         labelled=len(pairs),
-        events=int(labels.sum()),
+        events=int(sample[1].sum()),
         curve=_curve_bins(scores, labels, weights),
         isotonic=_map_points(scores, labels, weights),
         estimate=finite_estimate(graded),
@@ -174,7 +184,7 @@ def _arm_calibration(arm: str, found: LabelledEvidence, margin: float | None) ->
         posterior=finite_estimate(_arm_posterior(judged, pairs)) if reason is None else None,
         width_ratio=_width_ratio(graded, rounded),
         reason=reason,
-        threshold=_arm_threshold(pairs),
+        threshold=_arm_threshold(graded_pairs),
         transfers=tuple(_subject_transfers(judged, pairs, margin)),
     )
 

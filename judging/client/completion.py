@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, ValidationError
@@ -15,6 +17,7 @@ from gnomon.data.foreign_documents.json_documents import check_structure
 from gnomon.judging.client.call_errors import DECLINED, RETRY, TOO_LONG, UNFIT, CallFailedError, classify_complaint
 from gnomon.judging.client.error_body import is_filtered, read_complaint
 from gnomon.judging.config import JudgeConfig
+from gnomon.judging.rubrics.answer_scores import ReplyToken
 from gnomon.judging.rubrics.reply_parser import last_json_object
 
 CONTENT_FILTER, NO_ROOM = "content_filter", "too_long"
@@ -29,6 +32,10 @@ _FINISHES = {
         CONTENT_FILTER,
     ),
 }  # fmt: skip
+UNLISTED = -9999.0
+"""Log-probability that stands for a token which is not among the most probable ones."""
+MOST_LOGPROB = 1e-4
+"""Beyond this a number is no log-probability: rounding does not reach it."""
 MOST_TOKENS = 10**9
 """Tokens that a call can have. A report of more, or of fewer than 0, is no report."""
 _ANSWER_PARTS = ("text", "output_text", "none", "")
@@ -41,7 +48,7 @@ class Completion:
 
     `output_tokens` holds the tokens of its reasoning too; `cached_tokens` are those input tokens that the server had
     already read in an earlier call. With `has_usage` false the server reported no usage that can be true, and the
-    tokens are upper bounds.
+    tokens are upper bounds. `tokens` is empty where the server gave no log-probabilities.
     """
 
     text: str
@@ -52,6 +59,7 @@ class Completion:
     seconds: float = 0.0
     cached_tokens: int = 0
     has_usage: bool = True
+    tokens: tuple[ReplyToken, ...] = ()
 
 
 def _count(value: object) -> int:
@@ -146,6 +154,7 @@ class _WireChoice(BaseModel):
     message: Annotated[_WireMessage, BeforeValidator(_details)] = _WireMessage()
     finish_reason: JsonValue = None
     error: JsonValue = None
+    logprobs: JsonValue = None
 
     @property
     def says_something(self) -> bool:
@@ -210,6 +219,7 @@ def read_response(content: bytes, config: JudgeConfig, seconds: float = 0.0) -> 
         usage.all_output,
         seconds,
         usage.cached,
+        tokens=_reply_tokens(choice.logprobs),
     )
 
 
@@ -260,14 +270,21 @@ def _completion_of_events(content: bytes) -> dict[str, JsonValue] | None:
     error: JsonValue = None
     finish: JsonValue = "error"
     message: dict[str, JsonValue] = {}
+    tokens: list[JsonValue] = []
     for event in _events(content):
         usage, error = event.get("usage") or usage, event.get("error") or error
         for choice in _first_choices(event):
             finish = choice.get("finish_reason") or finish
+            tokens += _token_entries(choice.get("logprobs"))
             piece = choice.get("delta") or choice.get("message")
             for name in ("content", "refusal"):
                 message[name] = _joined(message.get(name), piece.get(name) if isinstance(piece, Mapping) else None)
-    choice_of_all: dict[str, JsonValue] = {"index": 0, "message": message, "finish_reason": finish}
+    choice_of_all: dict[str, JsonValue] = {
+        "index": 0,
+        "message": message,
+        "finish_reason": finish,
+        "logprobs": {"content": tokens} if tokens else None,
+    }
     return {"choices": [choice_of_all], "usage": usage, "error": error}
 
 
@@ -297,6 +314,62 @@ def _joined(before: JsonValue, piece: JsonValue) -> JsonValue:
     if isinstance(before, str) and isinstance(piece, str):
         return before + piece
     return [*(before if isinstance(before, list) else [before]), *(piece if isinstance(piece, list) else [piece])]
+
+
+def _token_entries(told: JsonValue) -> list[JsonValue]:
+    """The tokens of a reply as the chat protocol lists them; the older form, lists side by side, is turned into it."""
+    if not isinstance(told, Mapping):
+        return []
+    if isinstance(content := told.get("content"), list):
+        return content
+    columns = [told.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    tokens, own, listed = (column if isinstance(column, list) else [] for column in columns)
+    entries: list[JsonValue] = []
+    for token, value, others in zip_longest(tokens, own[: len(tokens)], listed[: len(tokens)]):
+        pairs = others.items() if isinstance(others, Mapping) else ()
+        top: list[JsonValue] = [{"token": other, "logprob": its} for other, its in pairs]
+        entries.append({"token": token, "logprob": value, "top_logprobs": top})
+    return entries
+
+
+def _reply_tokens(told: JsonValue) -> tuple[ReplyToken, ...]:
+    """The tokens of a reply with their log-probabilities; none if one of them is not what it should be.
+
+    A value of `UNLISTED` or less, which stands for a token that is not among the most probable ones, is left out.
+    """
+    found: list[ReplyToken] = []
+    for entry in _token_entries(told):
+        if not isinstance(entry, Mapping) or (text := _token_text(entry)) is None:
+            return ()
+        top = entry.get("top_logprobs")
+        others = [other for other in top if isinstance(other, Mapping)] if isinstance(top, list) else []
+        listed: dict[bytes, float] = {}
+        for each in (*others, entry):
+            word, value = _token_text(each), _logprob(each)
+            if not value <= MOST_LOGPROB:  # logits, or not a number
+                return ()
+            if word is not None and value > UNLISTED:
+                listed.setdefault(word, min(value, 0.0))
+        shares = [math.exp(value) if (value := _logprob(other)) > UNLISTED else 0.0 for other in others]
+        found.append(ReplyToken(text, listed, min(shares) if len(shares) > 1 else 1.0))
+    return tuple(found)
+
+
+def _logprob(entry: Mapping[str, JsonValue]) -> float:
+    """A token's log-probability; `UNLISTED` where there is none, as of a token that cannot occur."""
+    value = entry.get("logprob")
+    return UNLISTED if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+
+
+def _token_text(entry: Mapping[str, JsonValue]) -> bytes | None:
+    """The bytes of a token: as the server lists them, else of its text."""
+    numbers, token = entry.get("bytes"), entry.get("token")
+    if isinstance(numbers, list) and numbers:
+        try:
+            return bytes(number for number in numbers if isinstance(number, int))
+        except ValueError:
+            return None
+    return token.encode("utf-8", errors="replace") if isinstance(token, str) else None
 
 
 def _json_value(content: bytes) -> JsonValue:

@@ -90,7 +90,7 @@ class Endpoint:
     ) -> None:
         self.config = config
         self.sends_schema = False
-        self.form = RequestForm()
+        self.form = RequestForm.first(config)
         self.ledger = ledger or BudgetLedger(config)
         self.throttle = RateLimiter(config, sleep, clock)
         self._gauge = PromptGauge()

@@ -81,6 +81,10 @@ SCHEMA, JSON_OBJECT, TEXT = "json_schema", "json_object", "text"
 _STREAM_ONLY = re.compile(
     r"(only|must|require|need)[^.]{0,60}\bstream|\bstream\w*[^.]{0,30}(must|only|require|mandatory|true)"
 )
+MOST_RIVALS, FEW_RIVALS = 20, 5
+"""Tokens whose log-probabilities are asked for at each place, and those of a server that gives no more."""
+LONG_REPLY = 2000
+"""Tokens of a reply from which few are asked for, so that the response keeps within its bound of values."""
 _WIDER = {SCHEMA: JSON_OBJECT, JSON_OBJECT: TEXT}
 
 Messages = Sequence[Mapping[str, str]]
@@ -104,6 +108,8 @@ class RequestForm:
         What a reply is asked to be where a schema is given: `SCHEMA`, `JSON_OBJECT` (any object) or `TEXT` (anything).
     streams : bool
         Whether the reply is asked for piece by piece.
+    rivals : int
+        Tokens whose log-probabilities are asked for at each place of the reply; 0 asks for none.
     """
 
     length_key: str = "max_tokens"
@@ -113,6 +119,13 @@ class RequestForm:
     bounds_texts: bool = True
     reply_format: str = SCHEMA
     streams: bool = False
+    rivals: int = 0
+
+    @classmethod
+    def first(cls, config: JudgeConfig) -> RequestForm:
+        """The form in which a server is asked first."""
+        most = FEW_RIVALS if config.max_tokens > LONG_REPLY else MOST_RIVALS
+        return cls(rivals=most if config.logprobs else 0)
 
     def request_body(
         self, config: JudgeConfig, messages: Messages, schema: Mapping[str, object] | None, seed: int
@@ -138,6 +151,8 @@ class RequestForm:
             body["seed"] = seed % SEED_RANGE
         if self.streams:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if self.rivals:
+            body |= {"logprobs": True, "top_logprobs": self.rivals}
         if schema is not None and self.reply_format == JSON_OBJECT:
             body["response_format"] = {"type": JSON_OBJECT}
         elif schema is not None and self.reply_format == SCHEMA:
@@ -167,9 +182,13 @@ class RequestForm:
         may_widen : bool
             Whether less may be asked of the form of the reply.
         """
-        if complaint is None or complaint.status not in (400, 404, 415, 422, 500, 501):
+        if complaint is None or complaint.status not in (400, 403, 404, 415, 422, 500, 501):
             return None
         about = complaint.is_about
+        if self.rivals and about("logprob"):
+            return replace(self, rivals=FEW_RIVALS if self.rivals > FEW_RIVALS else 0)
+        if complaint.status == 403:
+            return None
         unwanted = complaint.status < 500 and about(*_UNWANTED)
         is_template = complaint.status < 500 or about("role", "jinja", "template")
         changes = (
@@ -220,6 +239,7 @@ class RequestForm:
             "a JSON object is asked for, without its schema": self.reply_format == JSON_OBJECT,
             "no form of the reply is asked for": self.reply_format == TEXT,
             "replies are streamed": self.streams,
+            "log-probabilities are refused, so verdicts have no scores": config.logprobs and not self.rivals,
         }
         return [name for name, applies in changes.items() if applies]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gnomon.data.errors import UserError
 from gnomon.data.facts import Fact, asked_facts, facts_from_answers, further_wording
-from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict
+from gnomon.data.records import ABOUT, NONE, OTHER, Facts, JudgeVersion, Trial, Verdict
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.yes_no_scorer import LanguageModel, YesNoScorer
@@ -125,7 +125,7 @@ class LogprobJudge:
         if any(share["claims"] >= 0.5 for share in shares):
             for concept in self.concepts:
                 asked = f"Is the thing that it claims to notice about {concept}? Answer yes or no."
-                _record_shares(shares, f"about {concept}", self._yes_no_scorer.yes_probabilities(batch, asked))
+                _record_shares(shares, f"{ABOUT}{concept}", self._yes_no_scorer.yes_probabilities(batch, asked))
             asked = "Does it say what the thing that it claims to notice is about? Answer yes or no."
             _record_shares(shares, "content", self._yes_no_scorer.yes_probabilities(batch, asked))
         return shares
@@ -160,8 +160,8 @@ def _facts_from_shares(shares: dict[str, float], concepts: Sequence[str]) -> Fac
     claims = shares["claims"] >= 0.5
     concept = NONE
     if claims:
-        best = max(concepts, key=lambda name: shares[f"about {name}"], default=None)
-        if best is not None and shares[f"about {best}"] >= 0.5:
+        best = max(concepts, key=lambda name: shares[f"{ABOUT}{name}"], default=None)
+        if best is not None and shares[f"{ABOUT}{best}"] >= 0.5:
             concept = best
         elif shares["content"] >= 0.5:
             concept = OTHER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 
 from pydantic import JsonValue
@@ -86,6 +87,7 @@ class OpenAICompatibleJudge:
         self._scrubber = SecretScrubber()
         self._lowest = config.concurrency
         self._waited = 0.0
+        self._scored: Counter[bool] = Counter()
         self._version = self._make_version()
 
     @property
@@ -108,15 +110,27 @@ class OpenAICompatibleJudge:
     def usage_summary(self) -> dict[str, JsonValue]:
         """Calls, tokens and cost of the latest run, lowest concurrency that the server forced, and seconds waited.
 
-        `schema` says what the server does with a JSON schema, `adapted` what was not sent as the study file says.
+        `schema` says what the server does with a JSON schema, `adapted` what was not sent as the study file says, and
+        what the server did not give of what was asked for. `scored` counts verdicts with scores, where they are asked
+        for.
         """
-        return {
+        summary: dict[str, JsonValue] = {
             **self._ledger.usage_summary(),
             "lowest_concurrency": self._lowest,
             "waited": round(self._waited, 1),
             "schema": None if self._support is None else str(self._support),
-            "adapted": list(self._changes),
+            "adapted": [*self._changes, *self._missing_scores()],
         }
+        return {**summary, "scored": self._scored[True]} if self.config.logprobs else summary
+
+    def _missing_scores(self) -> list[str]:
+        """What is said of verdicts without scores, where the server did not refuse them in words."""
+        without, total = self._scored[False], self._scored.total()
+        if not self.config.logprobs or not without or any("log-probabilities" in change for change in self._changes):
+            return []
+        if without == total:
+            return ["it gives no log-probabilities of its answers, so verdicts have no scores"]
+        return [f"{without} of {total} verdicts have no scores"]
 
     def make_prompt(self, case: JudgeCase) -> JudgePrompt:
         """The prompt that is sent for one case."""
@@ -154,6 +168,7 @@ class OpenAICompatibleJudge:
         headers = {header: self._secret_in(variable) for header, variable in self.config.headers_env.items()}
         self._scrubber = SecretScrubber([key, *headers.values()])
         ahead = self.config.batch_size or SIZE if self.config.transport == "batch" else self.config.concurrency // 4
+        self._scored = Counter()
         self._ledger = BudgetLedger(self.config, memory.open_account(), ahead=ahead)
         return AsyncProducer[Verdict](
             lambda give: self._run_requests(iter(cases), (key, headers), memory, give), self.config.concurrency
@@ -172,6 +187,7 @@ class OpenAICompatibleJudge:
         state, facts, quote = self._read_completion(completion, case.trial)
         text = (facts is None and completion.refusal) or completion.text
         scrub = self._scrubber.scrub_text
+        scores = None if facts is None or not self.config.logprobs else self._scores_of(completion, facts)
         return Verdict(
             case.trial.id,
             self.version.version,
@@ -183,7 +199,14 @@ class OpenAICompatibleJudge:
             seconds=completion.seconds,
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,
+            scores=scores,
         )
+
+    def _scores_of(self, completion: Completion, facts: Facts) -> dict[str, float] | None:
+        """Probabilities of the answers; None, and counted, where the server gave none."""
+        found = self.rubric.reply_scores(completion.tokens, facts, self.concepts) if completion.tokens else {}
+        self._scored[bool(found)] += 1
+        return found or None
 
     def failed_verdict(self, case: JudgeCase, failure: CallFailedError) -> Verdict:
         """A verdict with state `error`, which holds the reason of the failure.
@@ -207,6 +230,8 @@ class OpenAICompatibleJudge:
             "concepts": sorted(self.concepts),
         }
         described |= sampling
+        if self.config.logprobs:
+            described["logprobs"] = True
         if self.config.extra:
             described["extra"] = self.config.extra
         if self.rubric.edition > 1:

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from gnomon.data.facts import CORE, CORE_FACTS, Fact, concept_choices, further_facts, reported_answers
 from gnomon.data.records import NONE, OTHER, Facts, Trial, VerdictState, canonical_hash
+from gnomon.judging.rubrics.answer_scores import ReplyToken, answer_scores
 from gnomon.judging.rubrics.fence import fence_answer, fence_question
 from gnomon.judging.rubrics.reply_parser import read_reply, reply_form
 from gnomon.judging.rubrics.transcript import LIMIT
@@ -130,6 +131,22 @@ class FactRubric:
             Facts are None and the quotation is empty unless the state is `ok`.
         """
         return read_reply(text, concepts, self._further)
+
+    def reply_scores(self, tokens: Sequence[ReplyToken], facts: Facts, concepts: Sequence[str]) -> dict[str, float]:
+        """Probabilities of the answers of a reply, by the names of the questions (`answer_scores`).
+
+        Parameters
+        ----------
+        tokens : sequence of ReplyToken
+            Tokens of the reply with their log-probabilities.
+        facts : Facts
+            What the reply was read to say.
+        concepts : sequence of str
+            The study's closed list.
+        """
+        answers = reported_answers(facts)
+        said = {fact.name: bool(answers[fact.name]) for fact in self.questions if fact.kind == "flag"}
+        return answer_scores(tokens, said, facts.concept, concepts)
 
     @property
     def _further(self) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from gnomon.data.arms import ARMS, ArmEvent
-from gnomon.data.facts import CORE, Fact, concept_choices, further_facts
+from gnomon.data.facts import CORE, PASSED, Fact, concept_choices, further_facts, reported_answers
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import NONE, Condition, Facts, FurtherFacts, Trial, VerdictState, canonical_hash
+from gnomon.data.records import NONE, SCORE, Condition, Facts, FurtherFacts, Trial, VerdictState, canonical_hash
+from gnomon.judging.rubrics.answer_scores import ReplyToken, answer_scores
 from gnomon.judging.rubrics.blind import (
     FENCES,
     NO_CONTEXT,
@@ -95,6 +96,23 @@ class PassRubric:
             Facts are None and the quotation is empty unless the state is `ok`.
         """
         return read_pass_reply(text, concepts, trial, self.further)
+
+    def reply_scores(self, tokens: Sequence[ReplyToken], facts: Facts, concepts: Sequence[str]) -> dict[str, float]:
+        """Probabilities of the answers of a reply, by the names of the questions; that of a pass under `SCORE`.
+
+        Parameters
+        ----------
+        tokens : sequence of ReplyToken
+            Tokens of the reply with their log-probabilities.
+        facts : Facts
+            What was inferred from the grade.
+        concepts : sequence of str
+            The study's closed list.
+        """
+        answers = {**reported_answers(facts), PASSED: bool(facts.passed)}
+        asked = [*(fact.name for fact in self.questions if fact.kind == "flag"), PASSED]
+        found = answer_scores(tokens, {name: bool(answers[name]) for name in asked}, None, concepts)
+        return {SCORE if name == PASSED else name: share for name, share in found.items()}
 
     @property
     def _form(self) -> str:

@@ -199,7 +199,7 @@ def is_only_reasoning(text: str) -> bool:
 
 def is_ended_by_object(text: str) -> bool:
     """Whether nothing follows the last JSON object of a text but the end of its fence: more words might revise it."""
-    ends = [end for _, end in _objects_with_ends(text)]
+    ends = [end for _, _, end in iterate_objects(text)]
     return bool(ends) and _AFTER_OBJECT.fullmatch(text, ends[-1]) is not None
 
 
@@ -220,11 +220,11 @@ def _is_one_object(text: str) -> bool:
 
 def _json_objects(text: str) -> Iterator[dict[str, JsonValue]]:
     """Outermost JSON objects of a text, from left to right."""
-    return (value for value, _ in _objects_with_ends(text))
+    return (value for value, _, _ in iterate_objects(text))
 
 
-def _objects_with_ends(text: str) -> Iterator[tuple[dict[str, JsonValue], int]]:
-    """Outermost JSON objects of a text, from left to right, and the place after each."""
+def iterate_objects(text: str) -> Iterator[tuple[dict[str, JsonValue], int, int]]:
+    """Outermost JSON objects of a text, from left to right, with the place where each begins and that after it."""
     place, left = text.find("{"), STARTS
     while place >= 0 and left:
         try:
@@ -233,8 +233,37 @@ def _objects_with_ends(text: str) -> Iterator[tuple[dict[str, JsonValue], int]]:
             place, left = text.find("{", place + 1), left - 1
             continue
         if isinstance(value, dict):
-            yield value, end
+            yield value, place, end
         place = text.find("{", end)
+
+
+def value_places(text: str, begin: int) -> dict[str, tuple[int, int]]:
+    """Where each value of a JSON object stands in a text, by its key: its first character, and the place after it.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    begin : int
+        Place of the object's opening brace; the object is complete (`iterate_objects`).
+    """
+    places: dict[str, tuple[int, int]] = {}
+    place = _after_space(text, begin + 1)
+    while text[place] != "}":
+        key, place = _DECODER.raw_decode(text, place)
+        start = _after_space(text, _after_space(text, place) + 1)  # beyond the colon
+        _, end = _DECODER.raw_decode(text, start)
+        places[str(key)] = (start, end)
+        place = _after_space(text, end)
+        if text[place] == ",":
+            place = _after_space(text, place + 1)
+    return places
+
+
+def _after_space(text: str, place: int) -> int:
+    while text[place] in " \t\n\r":
+        place += 1
+    return place
 
 
 def _with_one_value_each(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

@@ -80,3 +80,24 @@ def test_a_single_score_of_a_pass_is_reversed_where_a_pass_is_no_event() -> None
     strict = rule_named("strict")
     assert event_score({"score": 7.0}, PLAIN, strict, Arm.INJECTION, "ocean") == 7.0
     assert event_score({"score": 7.0}, PLAIN, strict, Arm.CONTROL, None) == -7.0
+
+
+@settings(max_examples=60)
+@given(values=st.lists(shares, min_size=6, max_size=6, unique=True), named=st.integers(0, 2))
+def test_of_shares_of_names_the_lead_decides_as_the_verdict_does(values: list[float], named: int) -> None:
+    """A judge that chooses among names: the most probable one may have less than one half."""
+    flags = dict(zip(FLAGS, values[:3], strict=True))
+    shares_of = dict(zip(CONCEPTS, sorted(values[3:], reverse=True), strict=True))
+    order = [CONCEPTS[named], *(name for name in CONCEPTS if name != CONCEPTS[named])]
+    ranked = dict(zip(order, shares_of.values(), strict=True))
+    total = 1.5 * sum(ranked.values())
+    scores = {**flags, **{f"names {name}": share / total for name, share in ranked.items()}}
+    facts = Facts(flags["claims"] >= 0.5, CONCEPTS[named], flags["coherent"] >= 0.5, flags["refused"] >= 0.5)
+    decide = rule_named("strict")
+    expected = is_event(decide(facts, Arm.INJECTION, "ocean"), Arm.INJECTION)
+    assert (event_score(scores, facts, decide, Arm.INJECTION, "ocean") >= 0.5) is expected
+
+
+def test_a_name_that_was_not_listed_counts_as_nothing() -> None:
+    scores = {"claims": 0.9, "coherent": 0.99, "refused": 0.01, "names fear": 0.95}
+    assert event_score(scores, PLAIN, rule_named("strict"), Arm.INJECTION, "ocean") == pytest.approx(0.025)

@@ -41,7 +41,13 @@ def fill(store: Store) -> Fill:
     """600 trials of two subjects in two arms; events begin at P(claims) of .75, of subject big at `shift` more."""
 
     def make(
-        *, kind: str = "logprob", shift: float = 0.0, in_raw: bool = False, labelled: float = 0.5, single: bool = False
+        *,
+        kind: str = "logprob",
+        shift: float = 0.0,
+        in_raw: bool = False,
+        labelled: float = 0.5,
+        single: bool = False,
+        bare: int = 0,
     ) -> Store:
         random = np.random.default_rng(11)
         store.save_settings({"name": "graded", "concepts": ["ocean"], "judges": ["small"], "rule": "strict"})
@@ -61,6 +67,8 @@ def fill(store: Store) -> Fill:
             if single:
                 scores = {"score": claims if trial.condition.arm == "injection" else 1 - claims}
             kept = {"raw": json.dumps(scores)} if in_raw else {"scores": scores}
+            if bare and trial.replicate // 2 % bare == 0:
+                kept = {}
             verdicts.append(Verdict(trial.id, "small-1", NAMES if claims >= 0.5 else CALM, **kept))
             if random.random() < labelled:
                 labels.append(Label(trial.id, "ann", NAMES if event else CALM))
@@ -186,3 +194,19 @@ def test_the_chart_shows_bins_map_and_band(fill: Fill) -> None:
     assert (points["low"] <= points["value"]).all()
     assert (points["value"] <= points["high"]).all()
     assert bins["labelled"].sum() == arm.labelled
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_no_trial_is_missing_where_a_server_left_scores_out_of_some_replies(fill: Fill, single: bool) -> None:
+    """The verdict's own answers stand in; a single score has a scale that answers do not have: this is said."""
+    store = fill(kind="imported" if single else "openai", single=single, bare=5)
+    found = calibrated(store)
+    assert found.splits == ("train", "dev")
+    rows = store.read_frame(select(trials.c.split))
+    assert sum(arm.scored + arm.left_out for arm in found.arms) == (rows["split"] != "test").sum()
+    for arm in found.arms:
+        bare = arm.left_out if single else arm.unscored
+        assert 0.1 < bare / (arm.scored + arm.left_out) < 0.3
+        assert (arm.left_out == 0) is not single
+        assert (sum(each.labelled for each in arm.curve) == arm.labelled) is single
+        assert any(f"{arm.arm}: {bare}" in line and "no score" in line for line in found.words)
