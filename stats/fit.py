@@ -31,6 +31,7 @@ from gnomon.stats.cells.label_support import arms_with_one_verdict
 from gnomon.stats.checks.event_labels import MOST_UNSEEN, arm_cautions, unchecked_levels
 from gnomon.stats.checks.label_cautions import label_cautions
 from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
+from gnomon.stats.checks.open_label_notes import open_label_notes
 from gnomon.stats.checks.predictive_checks import corrected_predictive_check
 from gnomon.stats.estimand_registry import (
     CORRECTED_VIEW,
@@ -347,6 +348,8 @@ def _fit_patterns(
             f" {patterns.unrecorded:,} labels were chosen by verdicts of judges that were not recorded: assumed to be "
             f"{', '.join(patterns.judges)}."
         )
+    if left_open := open_label_notes(store, patterns, label_view):
+        design += f" {left_open}"
     cautions = (*label_cautions(store, patterns), *arm_cautions(patterns))
     design = " ".join([design, *cautions])
     if external:

@@ -43,7 +43,7 @@ def with_readings(labels: pd.DataFrame, rule: str) -> pd.DataFrame:
         row = labels.loc[index]
         target = row["target"] if isinstance(row["target"], str) else None
         arm = Arm(row["arm"])
-        outcomes = {decide(each, arm, target) for each in _readings(facts, row["undecided"], target)}
+        outcomes = {decide(each, arm, target) for each in label_readings(facts, row["undecided"], target)}
         events = [is_event(outcome, arm) for outcome in outcomes]
         frame.loc[index, [DECIDES, "event_low", "event_high"]] = [len(outcomes) == 1, min(events), max(events)]
     return frame.astype(dict.fromkeys([DECIDES, "event_low", "event_high"], bool))
@@ -57,7 +57,7 @@ def decided_labels(labels: pd.DataFrame) -> pd.DataFrame:
     return labels[labels[DECIDES].astype(bool)] if DECIDES in labels else labels
 
 
-def _readings(facts: Facts, undecided: list[str], target: str | None) -> list[Facts]:
+def label_readings(facts: Facts, undecided: list[str], target: str | None) -> list[Facts]:
     """The facts under every combination of answers to the undecided questions."""
     choices = [_choices(facts, name, target) for name in undecided]
     return [_with_answers(facts, dict(zip(undecided, each, strict=True))) for each in product(*choices)]

@@ -41,6 +41,7 @@ from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.fitted_voices import fitted_voices
+from gnomon.stats.cells.open_labels import NO_SET, ClassSet, OpenLabels, OpenLabelSets, open_label_sets, set_reader
 from gnomon.stats.cells.outcome_classes import (
     CLASSES,
     EVENT,
@@ -62,13 +63,16 @@ VerdictClasses = tuple[str | None, ...]
 
 
 class TrialLabels(NamedTuple):
-    """What people say of a trial: the class of the reference label, whether an adjudicator gave it, and the class by
-    each rater, None where the rater gave no label.
+    """What people say of a trial: the class of the reference label (none: ""), whether an adjudicator gave it, and the
+    class by each rater, None where the rater gave no label. Of labels that leave the class open: the set that holds the
+    truth for certain, and the set by rater, empty for none.
     """
 
     label: str
     adjudicated: bool
     ratings: VerdictClasses
+    exact_set: ClassSet = ()
+    sets: tuple[ClassSet, ...] = ()
 
 
 PatternKey = tuple[Condition, VerdictClasses, TrialLabels | None]
@@ -186,6 +190,8 @@ class VerdictPatternCells:
         Rows whose label is the truth: adjudicated, or labelled without a known rater.
     unrecorded : int
         Labelled trials that were chosen by verdicts of judges that were not recorded.
+    opened : OpenLabels, optional
+        Labels that leave the class open; None where there are none. They count as no label in `label` and `ratings`.
     """
 
     frame: pd.DataFrame
@@ -199,12 +205,21 @@ class VerdictPatternCells:
     ratings: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     exact: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     unrecorded: int = 0
+    opened: OpenLabels | None = None
 
     def __post_init__(self) -> None:
         """Without raters every label is exact."""
         if not self.raters:
             object.__setattr__(self, "ratings", np.zeros((len(self.label), 0), dtype=np.int64))
             object.__setattr__(self, "exact", np.asarray(self.label) != MISSING)
+            if self.opened is not None and self.opened.ratings.shape[1]:
+                object.__setattr__(self, "opened", self.opened.made_exact())
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Rows whose trials have a label, also one that leaves the class open; shape (rows,)."""
+        known = np.asarray(self.label != MISSING)
+        return known if self.opened is None else known | self.opened.there
 
     @property
     def trial_counts(self) -> np.ndarray:
@@ -227,7 +242,10 @@ class VerdictPatternCells:
         """Hash of everything that a fit uses."""
         rows = [self.cell, self.label, self.count, self.verdict, self.ratings, self.exact]
         names = [self.classes, self.judges, self.raters]
-        return canonical_hash([*names, _json_rows(self.frame), [row.tolist() for row in rows]], 64)
+        content = [*names, _json_rows(self.frame), [row.tolist() for row in rows]]
+        if self.opened is not None:
+            content.append([part.tolist() for part in (self.opened.sets, self.opened.label, self.opened.ratings)])
+        return canonical_hash(content, 64)
 
 
 def judged_cells(store: Store, judge: str | None = None, *, rule: OutcomeRule | None = None) -> CellCounts:
@@ -272,7 +290,8 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     the verdicts that chose (missing at random: Rubin 1976, Biometrika 63, 581-592). Judge versions that took part in
     choosing labels of the view are therefore added to the judges, as recorded by the label queue or the import. A judge
     that is trained on the train split's labels (kind `learned`) has no verdict on labelled trials of that split:
-    it appears better there than elsewhere. Trials without verdict and label are left out.
+    it appears better there than elsewhere. Trials without verdict and label are left out. Labels that leave the class
+    open are kept apart (`VerdictPatternCells.opened`).
 
     Parameters
     ----------
@@ -291,18 +310,19 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     NotEnoughDataError
         If no trial has a verdict or a label.
     """
-    labels, truth = decided_labels(rater_labels(store, view)), truth_rule(store)
-    voices, unrecorded = fitted_voices(store, judges, labels)
+    every, truth, rule = rater_labels(store, view), truth_rule(store), _study_rule(store)
+    labels, open_ = decided_labels(every), open_label_sets(every, truth, rule)
+    voices, unrecorded = fitted_voices(store, judges, pd.concat([labels, open_.frame]) if open_.trials else labels)
     versions = [voice.version for voice in voices]
-    rule = _study_rule(store)
     read = _class_reader(rule)
     people = labels.loc[labels["role"] != str(RaterRole.ADJUDICATOR), "rater"]
-    raters = tuple(sorted(people.unique())) if truth.keeps_voices else ()
+    unsure = {rater for named in open_.by_rater.values() for rater in named}
+    raters = tuple(sorted({*people.unique(), *unsure})) if truth.keeps_voices else ()
     reference, planned = reference_labels_of(labels, truth), report_conditions(store)
     with store.read_transaction() as connection:
         tally = _tally_by_class(connection, versions, rule, read, planned)
         for (condition, said, told), trained in _labelled_trials(
-            connection, versions, (reference, labels), raters, rule, read
+            connection, versions, (reference, labels, open_), raters, rule, read
         ):
             heard = tuple(None if trained and voice.learns else one for voice, one in zip(voices, said, strict=True))
             tally[(condition, said, None)] -= 1
@@ -414,17 +434,17 @@ def _tally_by_class(
 def _labelled_trials(
     connection: Connection,
     versions: Sequence[str],
-    people: tuple[pd.DataFrame, pd.DataFrame],
+    people: tuple[pd.DataFrame, pd.DataFrame, OpenLabelSets],
     raters: Sequence[str],
     rule: OutcomeRule,
     read: ClassReader,
 ) -> Iterator[tuple[PatternKey, bool]]:
     """Each labelled trial's condition, classes by judge and by rater, and whether it is in the train split.
 
-    `people` are the reference label of each trial, and the labels of all raters in one view (`rater_labels`), of which
-    those of `raters` are opinions that may be wrong.
+    `people` are the reference label of each trial, the labels of all raters in one view (`rater_labels`), of which
+    those of `raters` are opinions that may be wrong, and the labels that leave the class open.
     """
-    reference, labels = people
+    reference, labels, open_ = people
     final = reference["role"] == str(RaterRole.ADJUDICATOR)
     told = {
         trial: (facts, exact)
@@ -432,7 +452,9 @@ def _labelled_trials(
             reference["trial"].tolist(), facts_of_rows(reference, rule.reads), final.tolist(), strict=True
         )
     }
-    rated: dict[str, dict[str, Facts]] = {trial: {} for trial in told}
+    unlabelled: tuple[Facts | None, bool] = (None, False)
+    every = [*told, *(trial for trial in sorted(open_.trials) if trial not in told)]
+    rated: dict[str, dict[str, Facts]] = {trial: {} for trial in every}
     first = labels[(labels["role"] != str(RaterRole.ADJUDICATOR)) & labels["rater"].isin(raters)]
     for trial, rater, facts in zip(
         first["trial"].tolist(), first["rater"].tolist(), facts_of_rows(first, rule.reads), strict=True
@@ -442,17 +464,16 @@ def _labelled_trials(
     source, code = _verdict_code(versions, coded)
     about = _size_and_variant(connection)
     base = select(*(trials.c[axis] for axis in TRIAL_AXES), code, trials.c.split, trials.c.id).select_from(source)
-    for ids in split_chunks(list(told)):
+    for ids in split_chunks(every):
         for *own, number, split, trial in connection.execute(base.where(trials.c.id.in_(ids))):
             condition = (own[0], *about[own[0]], *own[1:])
             heard = _decode_verdicts(number, len(versions), condition[AXES.index("concept")], coded)
             said = tuple(read(condition, facts) for facts in heard)
-            facts, exact = told[trial]
+            facts, exact = told.get(trial) or unlabelled
             by_rater = tuple(read(condition, rated[trial].get(rater)) for rater in raters)
-            yield (
-                (condition, said, TrialLabels(str(read(condition, facts)), exact, by_rater)),
-                split == str(Split.TRAIN),
-            )
+            sets = tuple(open_.by_rater.get(trial, {}).get(rater, ()) for rater in raters)
+            labelled = TrialLabels(read(condition, facts) or "", exact, by_rater, open_.exact.get(trial, ()), sets)
+            yield (condition, said, labelled), split == str(Split.TRAIN)
 
 
 def _size_and_variant(connection: Connection) -> dict[str, tuple[float, str]]:
@@ -487,17 +508,23 @@ def _build_patterns(
         raise NotEnoughDataError("no trial has a verdict or a label: run `gnomon judge` first")
     opinions = ((*said, *((told.label, *told.ratings) if told else ())) for _, said, told in rows)
     classes = known_classes(one for some in opinions for one in some if one is not None)
+    rows, raters = _within_classes(rows, classes, raters)
     frame, place = _cell_frame(condition for condition, _, _ in rows)
     index: dict[str | None, int] = {None: MISSING, **{name: number for number, name in enumerate(classes)}}
-    nothing = TrialLabels("", False, (None,) * len(raters))
+    nothing = TrialLabels("", False, (None,) * len(raters), (), ((),) * len(raters))
+    named = sorted({one for _, _, told in rows if told for one in (told.exact_set, *told.sets) if one})
+    set_index: dict[ClassSet, int] = {(): NO_SET, **{one: number for number, one in enumerate(named)}}
     coded = []
     for (condition, said, told), n in rows.items():
-        label, exact, ratings = told or nothing
+        label, exact, ratings, exact_set, sets = told or nothing
         people = [index[label or None], int(exact), *(index[one] for one in ratings)]
-        coded.append((place[condition], *people, n, *(index[one] for one in said)))
+        left = [set_index[one] for one in (exact_set, *sets)] if named else []
+        coded.append((place[condition], *people, n, *(index[one] for one in said), *left))
     table = np.array(sorted(coded), dtype=np.int64)
     many = 3 + len(raters)
+    last = many + 1 + len(judges)
     exact = table[:, 2] == 1
+    members = np.array([[name in one for name in classes] for one in named], dtype=bool).reshape(-1, len(classes))
     return VerdictPatternCells(
         frame,
         classes,
@@ -505,11 +532,47 @@ def _build_patterns(
         table[:, 0],
         table[:, 1],
         table[:, many],
-        table[:, many + 1 :],
+        table[:, many + 1 : last],
         raters,
         table[:, 3:many],
         exact,
         unrecorded,
+        OpenLabels(members, table[:, last], table[:, last + 1 :]) if named else None,
+    )
+
+
+def _within_classes(
+    rows: dict[PatternKey, int], classes: tuple[str, ...], raters: tuple[str, ...]
+) -> tuple[dict[PatternKey, int], tuple[str, ...]]:
+    """Rows whose open labels name classes of the model, and the raters who say something: a set of all says nothing."""
+    if not any(told and (told.exact_set or any(told.sets)) for _, _, told in rows):
+        return rows, raters
+    read, arm = set_reader(classes), AXES.index("arm")
+    out: Counter[PatternKey] = Counter()
+    for (condition, said, told), n in rows.items():
+        kept = told
+        if told:
+            within = [read(one, condition[arm]) for one in (told.exact_set, *told.sets)]
+            kept = told._replace(exact_set=within[0], sets=tuple(within[1:]))
+        silent = kept is not None and not (kept.label or any(kept.ratings) or kept.exact_set or any(kept.sets))
+        out[(condition, said, None if silent else kept)] += n
+    speak = [
+        any(told and (told.ratings[place] or told.sets[place]) for _, _, told in out) for place in range(len(raters))
+    ]
+    if all(speak):
+        return dict(out), raters
+
+    def spoken(told: TrialLabels | None) -> TrialLabels | None:
+        if told is None:
+            return None
+        ratings = tuple(one for one, kept in zip(told.ratings, speak, strict=True) if kept)
+        return told._replace(
+            ratings=ratings, sets=tuple(one for one, kept in zip(told.sets, speak, strict=True) if kept)
+        )
+
+    return (
+        {(condition, said, spoken(told)): n for (condition, said, told), n in out.items()},
+        tuple(rater for rater, kept in zip(raters, speak, strict=True) if kept),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.open_labels import NO_SET
 from gnomon.stats.inference.hierarchical import OutcomeModel
 
 
@@ -49,6 +50,9 @@ def truth_probabilities(model: OutcomeModel, x: np.ndarray, patterns: VerdictPat
         logs, own = log_class_probabilities(eta, a.asked), model.verdict_parameters(values)
         for z, arrays in enumerate(known):
             out[draw, :, z] = row_log_likelihoods(own, arrays, logs)[rows] / v.number[rows]
+    if patterns.opened is not None and (patterns.opened.label != NO_SET).any():  # an adjudicator excludes classes
+        own = v.label[rows]
+        out = np.where((own < 0)[:, None] | v.sets[np.maximum(own, 0)], out, -np.inf)
     chance = np.exp(out - out.max(axis=-1, keepdims=True))
     return np.asarray(chance / chance.sum(axis=-1, keepdims=True))
 
@@ -80,6 +84,7 @@ def imputed_patterns(
         count=np.concatenate([patterns.count[kept], drawn[place, truth]]),
         verdict=patterns.verdict[source],
         raters=(),
+        opened=None,
     )
 
 

@@ -534,7 +534,7 @@ def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, class
     table = pt.exp(table - pt.logsumexp(table, axis=-1, keepdims=True))
     agrees = ((v.partial[:, None] == v.full) | (v.partial[:, None] < 0)).all(axis=-1)
     seen = pt.dot(table, agrees.T.astype(float))
-    possible = (v.label[:, None] < 0) | (v.label[:, None] == np.arange(classes))
+    possible = (v.label[:, None] < 0) | v.sets[np.maximum(v.label, 0)]
     share = pt.where(v.cell[:, None] >= 0, pt.exp(logs[v.cell]), 1.0)
     joint = possible * share * seen[v.stratum, :, v.pattern]
     if v.raters.raters:
@@ -565,7 +565,8 @@ def _label_likelihood(pm: Any, pt: Any, v: VerdictArrays, classes: int) -> Any:
         odds = pt.where(v.possible[:, None, :], odds, LOG_ZERO)
         chance = pt.exp(odds - pt.logsumexp(odds, axis=-1, keepdims=True))
         said = np.where(r.row < 0, -1, r.ratings[:, h][r.row])
-        out = out * pt.where(said[:, None] < 0, 1.0, chance[arm, :, np.maximum(said, 0)])
+        named = pt.dot(chance, v.sets.T.astype(float))  # a label has the sum over the classes that it names
+        out = out * pt.where(said[:, None] < 0, 1.0, named[arm, :, np.maximum(said, 0)])
     return out
 
 

@@ -131,7 +131,7 @@ def _named_parameters(model: OutcomeModel, values: np.ndarray) -> dict[str, np.n
 
 
 def _observed_data(model: OutcomeModel) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
-    """The data and their dimensions; -1 means no cell, verdict or label."""
+    """The data and their dimensions; -1 means no cell, verdict or label, K and on a label that leaves classes open."""
     v = model.verdicts
     if v is None:
         return {"count": np.asarray(model.counts)}, {"count": (OBSERVATION, "outcome_class")}

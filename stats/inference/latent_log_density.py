@@ -523,7 +523,7 @@ def rows_log_likelihood(  # noqa: PLR0912, PLR0915
             c, b, g, whole = v.cell[i], v.pattern[i], v.raters.row[i], 0.0
             for z in range(classes):
                 joint[z] = 0.0
-                if v.possible[arm, z] and (v.label[i] < 0 or v.label[i] == z):
+                if v.possible[arm, z] and (v.label[i] < 0 or v.sets[v.label[i], z]):
                     chance = 1.0
                     if w.spoke[b] == everyone:
                         chance = w.bonus[arm, b] * norm[z]
@@ -583,7 +583,8 @@ def row_log_likelihoods(parameters: Array, v: VerdictArrays, logs: Array) -> Arr
     odds = level_odds(p.wrong, p.accuracy, p.deviation, v)
     unused = LevelOdds(np.zeros(odds.base.shape), np.zeros(odds.right.shape), np.zeros(odds.wrong.shape))
     rows, weight = np.zeros(v.cell.shape[0]), np.zeros(logs.shape)
-    chances = label_chances(rater_confusions(p.rater_wrong, p.rater_deviation, v.possible, v.raters), v.raters)
+    confusion = rater_confusions(p.rater_wrong, p.rater_deviation, v.possible, v.raters)
+    chances = label_chances(confusion, v.raters, v.sets)
     tally, d_agreement = np.zeros(chances.shape), np.zeros(p.agreement.shape)
     rows_log_likelihood(logs, odds, p.agreement, v, chances, weight, unused, d_agreement, tally, rows)
     return rows
@@ -913,7 +914,7 @@ def corrected_density(
     d_agreement, rows = np.zeros(p.agreement.shape), np.zeros(v.cell.shape[0])
     logs = log_class_probabilities(eta, a.asked)
     confusion = rater_confusions(p.rater_wrong, p.rater_deviation, v.possible, v.raters)
-    chances = label_chances(confusion, v.raters)
+    chances = label_chances(confusion, v.raters, v.sets)
     tally = np.zeros(chances.shape)
     total += rows_log_likelihood(logs, odds, p.agreement, v, chances, weight, slope, d_agreement, tally, rows)
     coefficient_gradient(a, eta, weight, d_beta)
@@ -921,7 +922,7 @@ def corrected_density(
     d = split_verdict_parameters(grad[first:], v, classes)
     total += judge_prior(p, v, d) + bent.log_volume + leant.log_volume
     total += rater_prior(p.rater_wrong, p.rater_deviation, v.raters, d.rater_wrong, d.rater_deviation)
-    rater_gradient(tally, confusion, v.raters, v.possible, d.rater_wrong, d.rater_deviation)
+    rater_gradient(tally, confusion, v.raters, v.sets, v.possible, d.rater_wrong, d.rater_deviation)
     d.wrong[:] += without_diagonal(slope.base)
     d.agreement[:] += d_agreement
     value, d_bent = deviation_prior(p.log_tau, v.scale, 1.0, trust, v.accuracy, bent.beta, d.log_tau)

@@ -25,10 +25,11 @@ from gnomon.data.arms import identified_arms, steered_arms
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, canonical_hash
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.open_labels import NO_SET
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
 from gnomon.stats.model.priors import Priors
-from gnomon.stats.model.rater_confusion import RaterArrays, rater_arrays
+from gnomon.stats.model.rater_confusion import RaterArrays, class_sets, rater_arrays
 
 ACCURACY_AXES = ("concept", "subject", "span", "protocol")
 """Axes by which the accuracy of each true class deviates."""
@@ -79,8 +80,9 @@ class VerdictArrays(NamedTuple):
     each wrong class; `full` (L, J) all patterns of classes; `partial` (B, J) those seen, -1 where a judge is silent;
     `pairs` (pairs, 2) of judges; `possible` (A, K) whether an arm can be of a class; `wrong_sd` (A) the prior standard
     deviation of an arm's wrong logits. Rows: `cell` (-1 for transcripts of another study), `stratum`, `pattern`,
-    `label` (the truth if it is known exactly, else -1), `number`; `order` (R) lists them by stratum, those of stratum n
-    from `start[n]` to `start[n + 1]`; `raters`: labels that may be wrong.
+    `label` (the set of classes that holds the truth if it is known exactly, else -1), `number`; `order` (R) lists them
+    by stratum, those of stratum n from `start[n]` to `start[n + 1]`; `raters`: labels that may be wrong. `sets`
+    (K + G, K) are the sets of classes that labels name: the single classes, then those of labels that leave it open.
     """
 
     arm: np.ndarray
@@ -105,6 +107,7 @@ class VerdictArrays(NamedTuple):
     dose_scale: float
     agreement_sd: float
     raters: RaterArrays
+    sets: np.ndarray
 
 
 def hash_patterns(patterns: VerdictPatternCells, external: Sequence[ExternalCalibration] = ()) -> str:
@@ -232,7 +235,7 @@ def build_verdict_arrays(
         cell=np.concatenate([patterns.cell, np.full(len(external), MISSING)]),
         stratum=row_stratum,
         pattern=pattern.reshape(-1),
-        label=np.concatenate([np.where(patterns.exact, patterns.label, MISSING), truth]),
+        label=np.concatenate([_exact_sets(patterns), truth]),
         number=np.concatenate([patterns.count, [one.n for one in external]]),
         order=np.argsort(row_stratum, kind="stable"),
         start=np.searchsorted(np.sort(row_stratum), np.arange(len(strata) + len(elsewhere) + 1)),
@@ -244,7 +247,17 @@ def build_verdict_arrays(
         dose_scale=priors.judge_dose_scale,
         agreement_sd=priors.judge_agreement_sd,
         raters=raters._replace(row=np.concatenate([raters.row, np.full(len(external), MISSING)])),
+        sets=class_sets(patterns),
     )
+
+
+def _exact_sets(patterns: VerdictPatternCells) -> np.ndarray:
+    """The set of classes that holds each row's truth for certain, as an index into `class_sets`; -1 for none."""
+    exact = np.where(patterns.exact, patterns.label, MISSING)
+    if patterns.opened is None:
+        return exact
+    left = patterns.opened.label
+    return np.where((exact == MISSING) & (left != NO_SET), len(patterns.classes) + left, exact)
 
 
 def wrong_logit_sd(
@@ -282,7 +295,7 @@ def weighted_patterns(patterns: VerdictPatternCells) -> VerdictPatternCells:
     patterns : VerdictPatternCells
         The study's verdicts and labels.
     """
-    weight, known = unlabelled_weight(patterns), patterns.label != MISSING
+    weight, known = unlabelled_weight(patterns), patterns.labelled
     if weight == 1.0 or not known.any():
         return patterns
     rows = np.flatnonzero(known & (patterns.verdict != MISSING).any(axis=1))
@@ -295,6 +308,7 @@ def weighted_patterns(patterns: VerdictPatternCells) -> VerdictPatternCells:
         verdict=np.concatenate([patterns.verdict, patterns.verdict[rows]]),
         ratings=np.concatenate([patterns.ratings, np.full((len(rows), len(patterns.raters)), MISSING)]),
         exact=np.concatenate([patterns.exact, np.zeros(len(rows), dtype=bool)]),
+        opened=None if patterns.opened is None else patterns.opened.with_silent_rows(len(rows)),
     )
 
 

@@ -2,7 +2,8 @@
 
 Estimand: P(label | truth) of each rater, and through it the truth of labelled trials. Model: given the truth of a trial
 the labels of raters are independent of each other and of the verdicts; the log odds of each wrong class against the
-right one are common to raters and arms, with one deviation for each rater. An adjudicated label is the truth. Source:
+right one are common to raters and arms, with one deviation for each rater. An adjudicated label is the truth. A label
+that leaves the class open has the sum of the probabilities of the classes that it names (`cells.open_labels`). Source:
 Dawid and Skene (1979, Applied Statistics 28, 20-28), with a prior that raters are nearly always right: trials that two
 raters labelled, adjudications and verdicts inform the errors, and without them the prior does.
 """
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.open_labels import NO_SET
 from gnomon.stats.model.priors import Priors
 
 Array = np.ndarray[Any, Any]
@@ -29,8 +31,9 @@ ENOUGH_CHECKED = 20
 class RaterArrays(NamedTuple):
     """Labels of H raters who may be wrong; G is the number of combinations of their labels.
 
-    `ratings` (G, H) is the class by each rater, -1 for none; `row` (R) each row's combination, -1 without a label that
-    may be wrong. `deviating` is the number of raters with a deviation of their own: none if there is one rater.
+    `ratings` (G, H) is the set of classes that each rater names, a row of `class_sets` (a class is its own index), -1
+    for none; `row` (R) each row's combination, -1 without a label that may be wrong. `deviating` is the number of
+    raters with a deviation of their own: none if there is one rater.
     """
 
     ratings: np.ndarray
@@ -62,8 +65,12 @@ def rater_arrays(patterns: VerdictPatternCells, priors: Priors) -> RaterArrays:
     many = len(patterns.raters)
     ratings, row = np.zeros((0, 0), dtype=np.int64), np.full(len(patterns.label), MISSING)
     if many:
-        ratings, row = np.unique(patterns.ratings, axis=0, return_inverse=True)
-        row = np.where((patterns.ratings == MISSING).all(axis=1), MISSING, row.reshape(-1))
+        said = patterns.ratings
+        if patterns.opened is not None:
+            left = patterns.opened.ratings
+            said = np.where((said == MISSING) & (left != NO_SET), len(patterns.classes) + left, said)
+        ratings, row = np.unique(said, axis=0, return_inverse=True)
+        row = np.where((said == MISSING).all(axis=1), MISSING, row.reshape(-1))
     wrong = max(1.0 - priors.rater_accuracy, 1e-6) / max(len(patterns.classes) - 1, 1)
     spread = priors.rater_wrong_sd**2 + priors.rater_scale**2 * (many > 1)
     return RaterArrays(
@@ -76,6 +83,12 @@ def rater_arrays(patterns: VerdictPatternCells, priors: Priors) -> RaterArrays:
         wrong_alike=_wrong_correlation(patterns, priors.rater_wrong_alike),
         scale=priors.rater_scale,
     )
+
+
+def class_sets(patterns: VerdictPatternCells) -> Array:
+    """The sets of classes that labels name, shape (K + G, K): the single classes, and those of open labels."""
+    single = np.eye(len(patterns.classes), dtype=bool)
+    return single if patterns.opened is None else np.concatenate([single, patterns.opened.sets])
 
 
 def _wrong_correlation(patterns: VerdictPatternCells, alike: float) -> float:

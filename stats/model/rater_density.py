@@ -49,7 +49,25 @@ def rater_confusions(wrong: Array, deviation: Array, possible: Array, raters: Ra
 
 
 @compiled
-def label_chances(confusion: Array, raters: RaterArrays) -> Array:
+def set_probability(probability: Array, members: Array) -> float:
+    """Probability of a set of classes.
+
+    Parameters
+    ----------
+    probability : ndarray, shape (K,)
+        Probabilities of the classes.
+    members : ndarray of bool, shape (K,)
+        Classes of the set.
+    """
+    total = 0.0
+    for c in range(probability.shape[0]):
+        if members[c]:
+            total += probability[c]
+    return total
+
+
+@compiled
+def label_chances(confusion: Array, raters: RaterArrays, sets: Array) -> Array:
     """P(the raters' labels | truth) by arm.
 
     Parameters
@@ -58,6 +76,8 @@ def label_chances(confusion: Array, raters: RaterArrays) -> Array:
         P(label | truth) of each rater.
     raters : RaterArrays
         The raters' labels.
+    sets : ndarray of bool, shape (K + S, K)
+        Sets of classes that labels name.
 
     Returns
     -------
@@ -71,13 +91,19 @@ def label_chances(confusion: Array, raters: RaterArrays) -> Array:
             if said >= 0:
                 for a in range(out.shape[0]):
                     for z in range(out.shape[2]):
-                        out[a, g, z] *= confusion[h, a, z, said]
+                        out[a, g, z] *= set_probability(confusion[h, a, z], sets[said])
     return out
 
 
 @compiled
 def rater_gradient(
-    tally: Array, confusion: Array, raters: RaterArrays, possible: Array, d_wrong: Array, d_deviation: Array
+    tally: Array,
+    confusion: Array,
+    raters: RaterArrays,
+    sets: Array,
+    possible: Array,
+    d_wrong: Array,
+    d_deviation: Array,
 ) -> None:
     """Add the gradient of the log likelihood of the labels.
 
@@ -89,6 +115,8 @@ def rater_gradient(
         P(label | truth) of each rater.
     raters : RaterArrays
         The raters' labels.
+    sets : ndarray of bool, shape (K + S, K)
+        Sets of classes that labels name.
     possible : ndarray of bool, shape (A, K)
         Classes that an arm can have.
     d_wrong : ndarray, shape (K, K - 1)
@@ -106,10 +134,12 @@ def rater_gradient(
                     said = raters.ratings[g, h]
                     if said < 0:
                         continue
+                    whole = max(set_probability(confusion[h, a, z], sets[said]), 1e-300)
                     for c in range(tally.shape[2]):
                         if not possible[a, c]:
                             continue
-                        gap = n * ((1.0 if said == c else 0.0) - confusion[h, a, z, c])
+                        share = confusion[h, a, z, c] / whole if sets[said, c] else 0.0
+                        gap = n * (share - confusion[h, a, z, c])
                         if c != z:
                             d_wrong[z, c - (c > z)] += gap
                         elif raters.deviating > 0:

@@ -9,6 +9,7 @@ import pytest
 
 from gnomon.data.errors import InputError
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.open_labels import OpenLabels
 from gnomon.stats.cells.outcome_classes import CLASSES, MISNAMED
 from gnomon.stats.checks.simulation import SimulatedStudy, cell_frame, even_error_confusion, simulate_study
 from gnomon.stats.inference import laplace_pilot
@@ -66,6 +67,19 @@ def with_raters(patterns: VerdictPatternCells) -> VerdictPatternCells:
     return replace(patterns, raters=("ann", "bob"), ratings=ratings, exact=exact)
 
 
+def with_open_labels(patterns: VerdictPatternCells) -> VerdictPatternCells:
+    """Two raters of whom each leaves some classes open, and an adjudicator who excludes one class of some trials."""
+    made, rng = with_raters(patterns), np.random.default_rng(6)
+    sets = np.array([[0, 1, 0, 0, 1], [1, 1, 0, 1, 0]], dtype=bool)
+    ratings = np.where(rng.random(made.ratings.shape) < 0.2, rng.integers(0, 2, made.ratings.shape), MISSING)
+    ratings[(made.ratings != MISSING) | made.exact[:, None]] = MISSING
+    label = np.where((rng.random(len(made.label)) < 0.1) & ~made.exact, 0, MISSING)
+    opened = OpenLabels(sets, label, ratings)
+    assert (label == 0).sum() > 5
+    assert (ratings[:, 0] != MISSING).sum() > 5
+    return replace(made, opened=opened)
+
+
 def one_rater(patterns: VerdictPatternCells) -> VerdictPatternCells:
     """All labels by one rater, and so many trials that unlabelled ones weigh less than labelled ones."""
     many = replace(patterns, count=patterns.count * np.where(patterns.label == MISSING, 400, 1))
@@ -85,6 +99,7 @@ MODELS = {
     "corrected, two judges": lambda: corrected_model(with_silence(study(2, 2, 20).patterns), Priors()),
     "corrected, and judged elsewhere": lambda: corrected_model(study(2, 2, 20).patterns, Priors(), ELSEWHERE),
     "corrected, two raters": lambda: corrected_model(with_raters(with_silence(study(2, 2, 20).patterns)), Priors()),
+    "corrected, open labels": lambda: corrected_model(with_open_labels(study(1, 1, 30).patterns), Priors()),
     "corrected, one rater": lambda: corrected_model(one_rater(study(1, 2, 20).patterns), Priors()),
     "corrected, three judges": lambda: corrected_model(study(3, 1, 5).patterns, Priors()),
 }
