@@ -1,1 +1,1 @@
-"""Blind labelling without a screen: the session, its questions, and the log of what was seen."""
+"""Blind labelling: the session, its questions, what was labelled and seen before, and the panels that draw it."""

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_items
 from gnomon.dashboard.labelling import exposure_log
+from gnomon.dashboard.labelling.past_labels import PastLabel, count_flagged, past_label, past_labels
 from gnomon.dashboard.labelling.questions import CLAIMS, CONCEPT, contradiction_question, preset_answers
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import FactValue, asked_names, facts_from_answers
@@ -101,6 +102,10 @@ class LabellingSession:
         Number of trials labelled in this session.
     last : str, optional
         Trial labelled last.
+    looking_back : PastLabel, optional
+        A trial that the rater labelled or flagged before and looks at again, instead of the current one.
+    revealed : bool
+        Whether its verdicts are shown too.
     message : str
         Message for the rater.
     guideline : LabelPolicy, optional
@@ -121,12 +126,15 @@ class LabellingSession:
     skipped: list[str] = field(default_factory=list)
     labelled: int = 0
     last: str | None = None
+    looking_back: PastLabel | None = None
+    revealed: bool = False
     message: str = ""
     guideline: LabelPolicy | None = None
     _shown: float | None = None
     _draws: int = 0
     _asked: dict[str, FactValue] | None = None
     _drafts: dict[str, LabelDraft] = field(default_factory=dict)
+    _done: tuple[int, int] | None = None
 
     # -- current transcript -------------------------------------------------------------------------------
 
@@ -178,6 +186,16 @@ class LabellingSession:
     def is_ready(self) -> bool:
         """Whether there is anything to save."""
         return self.is_complete or self.flagged
+
+    @property
+    def all_labelled(self) -> int:
+        """Trials that the rater has labelled in the whole study, as of the last event of this session."""
+        return self._count_events()[0]
+
+    @property
+    def all_flagged(self) -> int:
+        """Trials that the rater has flagged, as of the last event of this session."""
+        return self._count_events()[1]
 
     # -- actions -----------------------------------------------------------------------------------------
 
@@ -262,14 +280,14 @@ class LabellingSession:
         if stored:
             self._keep_draft(note)
             self.labelled += self.is_complete and not relabelled
-            self.history.append(item.to_queue_item)
+            self.history = [one for one in self.history if one.trial != item.trial] + [item.to_queue_item]
             self.last = item.trial if self.is_complete else None
         self._next_item()
 
     def skip_item(self, trial: str) -> None:
         """Leave the transcript for later and release it for other raters."""
         if self._is_current(trial):
-            self.skipped.append(trial)
+            self.skipped += [] if self._has_label(trial) else [trial]
             self.store.acquire_lease(trial, self.rater, 0)
             self._next_item()
 
@@ -285,6 +303,7 @@ class LabellingSession:
         if taken is None or taken.exposure is not Exposure.BLIND:
             self.message = "You have seen the verdicts of that one: its label stands, but you may revise it."
             return
+        self.look_away()
         self.history.pop()
         self.labelled -= self._has_label(taken.trial)
         self._store_event(taken, LabelKind.RETRACTION, None, "")
@@ -293,17 +312,69 @@ class LabellingSession:
         self.last, self.message = None, "Taken back, with your answers as they were: change them, or save again."
 
     def revise_label(self, trial: str) -> None:
-        """Load the last transcript again, to change its label after seeing the verdicts."""
-        chosen = next((item for item in reversed(self.history) if item.trial == trial), None)
-        if chosen is not None and trial == self.last:
-            self._put_back()
-            self._show_item(self._make_item(chosen))
+        """Load a trial again that the rater labelled or flagged before, with the answers of the last label."""
+        past = past_label(self.store, self.rater, trial)
+        if past is None:
+            return
+        self.look_away()
+        self._put_back()
+        self._show_item(self._make_item(past.item))
+        self.flagged = False
+        if past.answers:
+            self.given, self.undecided, self.note = dict(past.answers), set(past.undecided), past.note
 
-    def reveal_verdicts(self) -> str | None:
-        """The trial labelled last, after recording that the rater sees its verdicts."""
-        if self.last is not None:
-            exposure_log.record_views(self.store, self.rater, [self.last])
-        return self.last
+    # -- looking back -----------------------------------------------------------------------------------------
+
+    def look_back(self, trial: str) -> None:
+        """Look at a trial that the rater labelled or flagged before; the current one waits."""
+        self.looking_back, self.revealed = past_label(self.store, self.rater, trial), False
+        self._shown, self.message = None, ""
+
+    def view_item(self, past: PastLabel) -> LabelItem | None:
+        """A trial that the rater labelled before, as it was shown; None if it is no longer there."""
+        return self._make_item(past.item)
+
+    def look_away(self) -> None:
+        """Go back to the current trial, on which presses count once it can have been read."""
+        self.looking_back, self.revealed, self._shown = None, False, None
+
+    def step_back(self, older: bool) -> None:
+        """Look at the next older or newer of the rater's trials; newer than the newest is the current one.
+
+        Parameters
+        ----------
+        older : bool
+            Whether to go back in time.
+        """
+        there = [past.trial for past in past_labels(self.store, self.rater)]
+        seen = self.looking_back
+        place = there.index(seen.trial) if seen is not None and seen.trial in there else -1
+        wanted = place + 1 if older else place - 1
+        if wanted < 0:
+            self.look_away()
+        elif wanted < len(there):
+            self.look_back(there[wanted])
+
+    def reveal_verdicts(self, trial: str | None = None) -> str | None:
+        """Show verdicts and condition of a trial that the rater has labelled, after recording that the rater sees them.
+
+        Parameters
+        ----------
+        trial : str, optional
+            By default the one that was labelled last.
+
+        Returns
+        -------
+        str or None
+            The trial; None, and nothing is shown, if the rater has no label on it.
+        """
+        trial = self.last if trial is None else trial
+        past = None if trial is None else past_label(self.store, self.rater, trial)
+        if past is None or not past.answers:
+            return None
+        exposure_log.record_views(self.store, self.rater, [past.trial])
+        self.looking_back, self.revealed, self._shown = past, True, None
+        return past.trial
 
     # -- internals ------------------------------------------------------------------------------------------
 
@@ -334,7 +405,14 @@ class LabellingSession:
             undecided=tuple(name for name in asked_names() if name in self.undecided and kind is LabelKind.LABEL),
             policy="" if self.guideline is None else self.guideline.hash,
         )
+        self._done = None
         return self.store.add_labels([event]) == 1
+
+    def _count_events(self) -> tuple[int, int]:
+        """Trials labelled and trials flagged by this rater, read again after each event of this session."""
+        if self._done is None:
+            self._done = labelled_by(self.store, self.rater), count_flagged(self.store, self.rater)
+        return self._done
 
     def _next_item(self) -> None:
         self._clear_draft()

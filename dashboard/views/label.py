@@ -20,12 +20,11 @@ from gnomon.dashboard.auth.identity import (
     suggested_name,
 )
 from gnomon.dashboard.auth.roles import LONGEST_NAME
-from gnomon.dashboard.components import keyboard_focus, transcript_view
+from gnomon.dashboard.components import keyboard_focus
 from gnomon.dashboard.components.page_errors import tell_on_page, with_errors_in_one_line
-from gnomon.dashboard.components.trial_details import show_evidence
-from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters, labelled_by
+from gnomon.dashboard.labelling import past_label_panel
+from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters
 from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
-from gnomon.dashboard.transcripts import transcript_query
 from gnomon.data.facts import asked_names
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -40,6 +39,17 @@ STRATEGIES: dict[Strategy, str] = {
     "second": "Second rater",
     "adjudicate": "Where raters differ",
 }
+
+COMPACT = """
+.st-key-label_desk, .st-key-label_desk [data-testid="stVerticalBlock"] { gap: 0.55rem; }
+.st-key-label_desk [data-testid="stHorizontalBlock"] { row-gap: 0.4rem; }
+[data-testid="stMainBlockContainer"]:has(.st-key-label_desk) { padding-top: 2rem; padding-bottom: 1rem; }
+[data-testid="stMainBlockContainer"]:has(.st-key-label_desk) h1 { padding: 0; font-size: 1.75rem; }
+@media (max-width: 1200px) {
+  [data-testid="stMainBlockContainer"]:has(.st-key-label_desk) { padding-left: 1.5rem; padding-right: 1.5rem; }
+}
+"""
+"""All of an item, its questions and its buttons are on a screen of 1,024 x 768 without scrolling."""
 
 
 def show_page() -> None:
@@ -135,24 +145,30 @@ def _choose_queue(desk: LabellingSession, queue: Strategy) -> None:
 def _label_next(desk: LabellingSession) -> None:
     """The fragment that reruns after each key."""
     desk.load_next()
-    _show_progress(desk)
-    left, right = st.columns([11, 9], gap="large")
-    with left:
-        _show_guideline(desk)
-        _show_transcript(desk)
-        _last_item(desk)
-    with right:
-        if desk.item is not None:
-            _answer_form(desk, desk.item)
-        _action_buttons(desk, desk.item)
+    st.html(f"<style>{COMPACT}</style>")
+    with st.container(key="label_desk"):
+        _show_progress(desk)
+        if desk.looking_back is not None:
+            past_label_panel.show_past_label(desk, desk.looking_back)
+        else:
+            left, right = st.columns([11, 9], gap="medium")
+            with left:
+                _show_guideline(desk)
+                _show_transcript(desk)
+                past_label_panel.show_ways_back(desk)
+            with right:
+                if desk.item is not None:
+                    _answer_form(desk, desk.item)
+                _action_buttons(desk, desk.item)
+                if desk.item is not None:
+                    _show_help(desk.store)
     desk.mark_shown()
 
 
 def _show_progress(desk: LabellingSession) -> None:
-    mine = labelled_by(desk.store, desk.rater)
-    line = f"{count_noun(desk.labelled, 'label')} in this session, {mine:,} by you in this study"
+    line = f"{count_noun(desk.labelled, 'label')} in this session, {desk.all_labelled:,} by you in this study"
     waiting = f", {count_noun(len(desk.skipped), 'trial')} skipped" if desk.skipped else ""
-    st.caption(f"{line}{waiting}. " + (f":orange[{desk.message}]" if desk.message else ""))
+    st.caption(f"{line}{waiting}. " + (f":orange[{escape_markdown(desk.message)}]" if desk.message else ""))
 
 
 def _show_guideline(desk: LabellingSession) -> None:
@@ -170,22 +186,7 @@ def _show_transcript(desk: LabellingSession) -> None:
     item = desk.item
     if str(item.exposure) != "blind":
         st.warning("You have seen the verdicts on this trial. This label will be marked accordingly.")
-    with st.container(border=True):
-        st.caption("Question")
-        transcript_view.show_transcript(_show_question(item), "question", small=True)
-        if len(item.messages) > 1:
-            with st.expander("Full conversation"):
-                for place, (role, text) in enumerate(item.messages):
-                    st.caption(escape_markdown(role))
-                    transcript_view.show_transcript(text, f"turn {place}", small=True)
-    with st.container(border=True):
-        st.caption("Response")
-        transcript_view.show_transcript(item.answer or "(empty response)", "answer")
-
-
-def _show_question(item: LabelItem) -> str:
-    asked = [text for role, text in item.messages if role == "user"]
-    return asked[-1] if asked else "(the question was not stored)"
+    past_label_panel.show_exchange(item, "answer")
 
 
 def _answer_form(desk: LabellingSession, item: LabelItem) -> None:
@@ -215,7 +216,14 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
     mark = f"{trial} {item.revision}" if item else "none"
     if item is not None:
         note = f"note {mark}"
-        st.text_input("Note (optional)", desk.note, key=note, max_chars=LONGEST_NOTE_TYPED)
+        st.text_input(
+            "Note (optional)",
+            desk.note,
+            key=note,
+            max_chars=LONGEST_NOTE_TYPED,
+            placeholder="Note (optional)",
+            label_visibility="collapsed",
+        )
         with st.container(horizontal=True, gap="small"):
             st.button(
                 "Save",
@@ -249,7 +257,6 @@ def _action_buttons(desk: LabellingSession, item: LabelItem | None) -> None:
                 args=(item.trial,),
             )
             _undo_button(desk, trial, mark)
-        _show_help(desk.store)
     else:
         _undo_button(desk, trial, mark)
 
@@ -276,37 +283,3 @@ def _show_help(store: Store) -> None:
             st.markdown(f"**{question.asks}** {question.definition}")
         for concept, covers in sorted(load_settings(store).described.items()):
             st.markdown(f"**{escape_markdown(concept)}** {escape_markdown(covers)}")
-
-
-def _last_item(desk: LabellingSession) -> None:
-    """The transcript labelled last: revealed on request, and open to revision after that."""
-    last = desk.last
-    if last is None:
-        return
-    shown = st.session_state.get("revealed") == last
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button(
-            "Hide the last one" if shown else "Reveal the last one",
-            key=f"reveal {last}",
-            shortcut="v",
-            help="Shows condition and verdicts; a label changed after that is marked",
-            on_click=tell_on_page(_reveal_verdicts),
-            args=(desk, last, not shown),
-        )
-        if shown:
-            st.button(
-                "Revise its label",
-                key=f"revise {last}",
-                shortcut="b",
-                on_click=tell_on_page(desk.revise_label),
-                args=(last,),
-            )
-    if shown:
-        details = transcript_query.trial_details(desk.store, last)
-        words = list(load_settings(desk.store).concepts)
-        transcript_view.show_transcript(details.answer, "last", words=words, quotes=details.quotes, small=True)
-        show_evidence(details)
-
-
-def _reveal_verdicts(desk: LabellingSession, trial: str, wanted: bool) -> None:
-    st.session_state["revealed"] = desk.reveal_verdicts() if wanted and trial == desk.last else None

@@ -6,7 +6,17 @@ import re
 
 import dashboard_demo as demo
 import pytest
-from dashboard_browser import ANSWER, answer_on_screen, calm, chosen, press_until, settle, start_as_suggested, started
+from dashboard_browser import (
+    ANSWER,
+    answer_on_screen,
+    calm,
+    chosen,
+    press_until,
+    settle,
+    start_as_suggested,
+    started,
+    until,
+)
 
 from bench.support.raters import DENIES
 from gnomon.dashboard.labelling.labelling_session import SETTLE, labelled_by
@@ -175,6 +185,48 @@ def test_after_the_reveal_a_changed_label_says_so_and_cannot_be_undone_into_a_bl
     assert list(events["exposure"]) == ["blind", "after_verdict"]
     assert list(events["revision"]) == [0, 1]
     assert events["answer"].nunique() == 1
+
+
+def test_an_earlier_label_is_looked_at_blind_and_takes_the_place_of_the_next_trial(visit, opened):
+    page = start(visit, "bare", "looking back")
+    first = answer_on_screen(page)
+    answer(page, DENIES)
+    press_until(page, "f", lambda: chosen(page, "Flag"))
+    move_on(page, "Enter")
+    page.get_by_text("Label and flag saved.").wait_for()
+    following = answer_on_screen(page)
+    press_until(page, "ArrowLeft", lambda: page.get_by_text("Your earlier label").count() == 1)
+    assert page.locator(ANSWER).count() == 0, "no unlabelled trial stands beside it"
+    assert page.locator('.st-key-last [data-testid="transcript"]').text_content() == first
+    assert page.get_by_text("Verdicts", exact=True).count() == 0
+    press_until(page, "Enter", lambda: page.locator(ANSWER).count() == 1)
+    assert answer_on_screen(page) == following
+    opened_list = page.get_by_text("Flagged (1)")
+    until(page, opened_list.click, lambda: page.get_by_text("claims: no").count() == 1, "a click on the list")
+    page.get_by_text("claims: no").click()
+    page.get_by_text("Flagged for review").wait_for()
+    assert list(events_of(opened("bare"), "looking back")["kind"]) == ["label", "flag"]
+
+
+def test_question_response_answers_and_buttons_are_on_a_small_screen(visit):
+    page = visit("bare", "label")
+    page.set_viewport_size({"width": 1024, "height": 768})
+    started(page, "small")
+    page.locator(ANSWER).wait_for()
+    calm(page)
+    answer(page, DENIES)
+    move_on(page, "Enter")
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+    names = ["Yes", "No", "ocean", "None", "Save", "Skip", "Either", "Flag", "Undo", "Reveal the last one"]
+    for name in names:
+        box = page.get_by_role("button", name=re.compile(rf"^{name}\b")).first.bounding_box()
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= 1024, name
+        assert box["y"] + box["height"] <= 768, name
+    for shown in (page.locator(".st-key-question"), page.locator(".st-key-answer")):
+        assert shown.bounding_box()["y"] + 100 <= 768
+    wide = "() => document.documentElement.scrollWidth <= 1024"
+    assert page.evaluate(wide), "nothing is scrolled sideways"
 
 
 def test_reading_a_transcript_with_its_verdicts_is_noted_under_the_raters_name(visit, opened):

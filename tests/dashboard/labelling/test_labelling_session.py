@@ -6,6 +6,7 @@ import pytest
 
 from gnomon.dashboard.labelling import exposure_log
 from gnomon.dashboard.labelling.labelling_session import SETTLE, LabellingSession, labelled_by
+from gnomon.dashboard.labelling.past_labels import past_labels
 from gnomon.data.records import LONGEST_NOTE, Exposure, Facts, JudgeVersion, Label, LabelKind, LabelPolicy, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -313,6 +314,67 @@ def test_after_the_reveal_a_label_is_revised_and_not_undone(desk, clock, store):
     label(desk, clock, claims=True)
     assert events(store) == [(trial, "label", 0, "blind"), (trial, "label", 1, "after_verdict")]
     assert desk.labelled == 1
+
+
+def test_earlier_labels_can_be_looked_at_and_changed_without_seeing_verdicts(desk, clock, store):
+    done = [label(desk, clock) for _ in range(3)]
+    waiting = read(desk, clock)
+    desk.answer_question(waiting, "claims", True)
+    desk.step_back(older=True)
+    assert (desk.looking_back.trial, desk.looking_back.summary) == (
+        done[2],
+        "claims: no, None, readable: yes, refuses: no",
+    )
+    desk.save_label(waiting)
+    desk.step_back(older=True)
+    desk.step_back(older=True)
+    desk.step_back(older=True)
+    assert desk.looking_back.trial == done[0], "there is none before the first"
+    desk.revise_label(done[0])
+    assert (desk.item.trial, desk.draft, desk.looking_back) == (done[0], DENIES, None)
+    label(desk, clock, claims=True)
+    assert events(store)[-1] == (done[0], "label", 1, "blind")
+    assert read(desk, clock) == waiting
+    assert desk.given == {"claims": True}, "the answer to the trial that waited is kept"
+    assert (desk.labelled, desk.all_labelled) == (3, 3)
+    desk.step_back(older=True)
+    desk.step_back(older=False)
+    assert desk.looking_back is None
+    desk.answer_question(waiting, "claims", False)
+    assert desk.given == {"claims": True}, "nothing counts before the trial is on the screen again"
+
+
+def test_a_flagged_trial_is_listed_and_keeps_its_verdicts_until_it_is_labelled(desk, clock, store):
+    plain = label(desk, clock)
+    trial = read(desk, clock)
+    desk.toggle_flag(trial)
+    desk.save_label(trial, "unclear")
+    assert desk.message == "Flag saved."
+    assert [(past.trial, past.note, past.answers) for past in past_labels(store, "ann", flagged=True)] == [
+        (trial, "unclear", {})
+    ]
+    assert [past.trial for past in past_labels(store, "ann")] == [trial, plain]
+    assert past_labels(store, "bob") == []
+    assert desk.all_flagged == 1
+    desk.look_back(trial)
+    assert desk.reveal_verdicts(trial) is None
+    assert exposure_log.seen_by(store, "ann") == set()
+    desk.revise_label(trial)
+    label(desk, clock)
+    assert events(store)[-1] == (trial, "label", 1, "blind")
+    assert desk.reveal_verdicts(trial) == trial
+    desk.undo_last(read(desk, clock))
+    assert "stands" in desk.message
+
+
+def test_what_was_taken_back_is_in_no_list(desk, clock, store):
+    trial = read(desk, clock)
+    desk.toggle_flag(trial)
+    label(desk, clock)
+    assert (desk.all_labelled, desk.all_flagged) == (1, 1)
+    desk.undo_last(read(desk, clock))
+    assert past_labels(store, "ann") == []
+    assert (desk.all_labelled, desk.all_flagged) == (0, 0)
 
 
 def test_disputed_transcripts_come_first_and_the_order_of_the_queue_can_be_changed(store, make_trial, clock):

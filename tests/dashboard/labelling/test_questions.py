@@ -9,7 +9,7 @@ from itertools import product
 import pandas as pd
 
 from gnomon.calibration.audit.contradictions import count_contradictions
-from gnomon.dashboard.labelling import questions
+from gnomon.dashboard.labelling import past_label_panel, questions
 from gnomon.dashboard.views import label
 from gnomon.data.facts import BUTTON_KEYS
 from gnomon.judging.rubrics.blind import BLIND
@@ -23,10 +23,12 @@ def test_raters_read_the_same_questions_and_definitions_as_judges():
 def test_no_key_serves_two_buttons_nor_is_one_of_streamlits_own():
     concepts = [f"concept {n}" for n in range(30)]
     keys = [choice.key for question in questions.rater_questions(concepts) for choice in question.choices if choice.key]
-    keys += re.findall(r'shortcut="(\w+)"', inspect.getsource(label))
+    page, back = inspect.getsource(label), inspect.getsource(past_label_panel)
+    mine = re.findall(r'shortcut="(\w+)"', page)
+    keys += [*mine, *(set(re.findall(r'shortcut="(\w+)"', back)) - set(mine))]
     assert len(keys) == len(set(keys))
     assert not {"c", "r"} & set(keys)
-    assert set(re.findall(r'shortcut="(\w)"', inspect.getsource(label))) | {"c", "r"} == BUTTON_KEYS
+    assert set(re.findall(r'shortcut="(\w)"', page + back)) | {"c", "r"} == BUTTON_KEYS
     assert len(keys) >= 8 + 9 + 6
 
 
