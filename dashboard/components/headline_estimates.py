@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import pandas as pd
 import streamlit as st
 
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.components.table_panel import show_table
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
-from gnomon.stats.narrative import headline_table as tables
 from gnomon.stats.narrative.caveats import outdated_sentence, study_caveats
 from gnomon.stats.narrative.fit_frames import FitFrames
 from gnomon.stats.narrative.formatting import non_breaking
-
-CAPTION = "Posterior means with 95 % intervals, over each model's own trials."
+from gnomon.stats.tables import headline_tables as tables
+from gnomon.stats.tables.estimate_table import EstimateTable
 
 
 def study_caveat_strip(fits: Mapping[str, FitFrames]) -> None:
@@ -30,11 +29,9 @@ def study_caveat_strip(fits: Mapping[str, FitFrames]) -> None:
 def show_headline(fits: Mapping[str, FitFrames]) -> None:
     """One row per fit and model: detection, identification, false alarm and their nets. Nothing without an estimate."""
     table = tables.headline_table(fits)
-    if table.empty:
-        return
-    st.subheader("Estimates", help=define_terms("detection", "identification", "false alarm", "net detection"))
-    st.dataframe(table, hide_index=True)
-    st.caption(CAPTION)
+    if table:
+        st.subheader("Estimates", help=define_terms("detection", "identification", "false alarm", "net detection"))
+        show_table(table)
 
 
 def show_sensitivity(place: study_picker.StudyRef, store: Store, fits: Mapping[str, FitFrames]) -> None:
@@ -49,32 +46,28 @@ def show_sensitivity(place: study_picker.StudyRef, store: Store, fits: Mapping[s
     fits : mapping of str to FitFrames
         Its fits by view.
     """
-    _expander("For concepts like these", tables.new_concepts_table(fits), tables.NEW_CONCEPTS_NOTE, "new concepts")
-    _expander(
-        "Signal detection: d' and criterion", tables.signal_detection_table(fits), tables.SIGNAL_NOTE, "d'", "criterion"
-    )
+    _expander("For concepts like these", tables.new_concepts_table(fits))
+    _expander("Signal detection: d' and criterion", tables.signal_detection_table(fits))
     judges = [fit.judge for view, fit in fits.items() if view == "judged"]
     if not judges:
         return
     table, lines = rule_sensitivity(place.url, study_picker.change_token(store), judges[0], store)
-    _expander("Outcome rules", table, tables.RULES_NOTE, "outcome rule")
+    _expander("Outcome rules", table)
     if lines:
         with st.expander("Missing verdicts"):
             st.text(non_breaking("\n".join(lines)))
 
 
-def _expander(title: str, table: pd.DataFrame, note: str, *terms: str) -> None:
-    if table.empty:
-        return
-    with st.expander(title):
-        st.dataframe(table, hide_index=True)
-        st.caption(note, help=define_terms(*terms))
+def _expander(title: str, table: EstimateTable) -> None:
+    if table:
+        with st.expander(title):
+            show_table(table)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def rule_sensitivity(
     url: str, stamp: tuple[int, ...], judge: str | None, _store: Store
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[EstimateTable, list[str]]:
     """The table of outcome rules and the sentences on missing verdicts, kept until a fact is added to the study.
 
     Parameters
@@ -91,5 +84,5 @@ def rule_sensitivity(
     try:
         rules, missing = compare_outcome_rules(_store, judge), missing_verdict_ranges(_store, judge)
     except NotEnoughDataError:
-        return pd.DataFrame(), []
+        return tables.rule_table(()), []
     return tables.rule_table(rules), list(tables.missing_verdict_sentences(missing))

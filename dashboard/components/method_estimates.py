@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from gnomon.dashboard.components.table_panel import show_table
 from gnomon.data.glossary import define_terms
 from gnomon.stats.narrative.fit_frames import FitFrames
 from gnomon.stats.narrative.formatting import non_breaking
-from gnomon.stats.narrative.method_sentences import headline_sentence, method_sentences, method_table
+from gnomon.stats.narrative.method_sentences import headline_sentence, method_sentences
+from gnomon.stats.tables.method_table import method_table
 
 
 def show_methods(fit: FitFrames) -> None:
@@ -18,6 +20,6 @@ def show_methods(fit: FitFrames) -> None:
         "Corrected estimates by method", help=define_terms("joint fit", "cut fit", "design-based estimate", "headline")
     )
     st.text(non_breaking(headline_sentence(fit.headline)))
-    st.dataframe(method_table(fit.methods), hide_index=True)
+    show_table(method_table(fit.methods))
     for line in method_sentences(fit.headline)[1:]:
         st.caption(non_breaking(line))

@@ -33,7 +33,11 @@ from gnomon.stats.estimand_registry import (
 )
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative.caveats import external_caveats, study_caveats
-from gnomon.stats.narrative.headline_table import (
+from gnomon.stats.narrative.method_sentences import METHOD_NAMES, headline_sentence
+from gnomon.stats.narrative.next_steps import withheld_notices
+from gnomon.stats.results import FAILED, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
+from gnomon.stats.tables.estimate_table import EstimateTable, show_cell
+from gnomon.stats.tables.headline_tables import (
     INDEX_LABELS,
     NEW_CONCEPTS_NOTE,
     RULES_NOTE,
@@ -42,12 +46,9 @@ from gnomon.stats.narrative.headline_table import (
     missing_verdict_sentences,
     rule_table,
 )
-from gnomon.stats.narrative.method_sentences import headline_sentence, method_table
-from gnomon.stats.narrative.next_steps import withheld_notices
-from gnomon.stats.results import FAILED, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
+from gnomon.stats.tables.method_table import method_table
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.table import Table
 
     from gnomon.chain.session import OpenStudy
@@ -262,28 +263,31 @@ def _interval_cell(estimand: str, low: float, high: float) -> str:
 
 def _rule_tables(document: EstimatesDocument) -> Iterator[Table]:
     """For each model: headline estimates as counted under each outcome rule."""
-    frame = rule_table(document.outcome_rules)
-    for model, rows in frame.groupby("model", sort=False):
-        shown = _block_table(f"{model}, by outcome rule", [str(name) for name in frame.columns[2:]])
-        for row in rows.drop(columns="model").fillna("").itertuples(index=False):
-            shown.add_row(*map(str, row))
+    found = rule_table(document.outcome_rules)
+    headings = [column.heading for column in found.columns[2:]]
+    for model, rows in groupby(found.texts(), key=lambda row: row[0]):
+        shown = _block_table(f"{model}, by outcome rule", headings)
+        for row in rows:
+            shown.add_row(*row[1:])
         yield shown
 
 
-def _method_table(rows: pd.DataFrame) -> Table:
+def _method_table(found: EstimateTable) -> Table:
     """Methods as columns, models as headings; the headline's column is marked."""
     from rich.table import Table
 
     from gnomon.render.text_console import bold_text
 
-    methods = [name for name in rows.columns if name not in ("model", "estimate", "headline")]
-    chosen = set(rows["headline"])
+    methods = [column for column in found.columns if column.name in METHOD_NAMES]
+    chosen = {row["headline"] for row in found.rows}
     shown = Table(title="Corrected estimates by method (* headline)", box=None, title_justify="left")
     shown.add_column("", no_wrap=True)
-    for name in methods:
-        shown.add_column(f"{name} *" if chosen == {name} else name, justify="right", no_wrap=True)
-    for model, mine in rows.groupby("model", sort=False):
-        shown.add_row(bold_text(model))
-        for row in mine.to_dict("records"):
-            shown.add_row(f"  {str(row['estimate']).removeprefix('corrected ')}", *(str(row[name]) for name in methods))
+    for column in methods:
+        said = METHOD_NAMES[column.name]
+        shown.add_column(f"{said} *" if chosen == {said} else said, justify="right", no_wrap=True)
+    for model, rows in groupby(found.rows, key=lambda row: row["model"]):
+        shown.add_row(bold_text(str(model)))
+        for row in rows:
+            told = str(row["estimate"]).removeprefix("corrected ")
+            shown.add_row(f"  {told}", *(show_cell(row.get(column.name), column.kind) for column in methods))
     return shown

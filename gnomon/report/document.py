@@ -40,7 +40,6 @@ from gnomon.stats.estimand_registry import CORRECTED_VIEW, ESTIMANDS, is_correct
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
-from gnomon.stats.narrative import headline_table as headline_tables
 from gnomon.stats.narrative.battery import battery_sentences
 from gnomon.stats.narrative.battery.battery_sentences import measure_sentence
 from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
@@ -54,10 +53,13 @@ from gnomon.stats.narrative.battery.variant_sentences import (
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, frame_rows, opening_estimand
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import format_points, join_names, non_breaking, with_reader_headings
-from gnomon.stats.narrative.method_sentences import method_sentences, method_table
+from gnomon.stats.narrative.method_sentences import method_sentences
 from gnomon.stats.narrative.next_steps import list_notices, withheld_notices
 from gnomon.stats.narrative.study_overview import StudyOverview, distinct_values, summarize_study
 from gnomon.stats.stored_fits import newest_fits
+from gnomon.stats.tables import headline_tables
+from gnomon.stats.tables.estimate_table import EstimateTable
+from gnomon.stats.tables.method_table import method_table
 from gnomon.stats.variants.variant_contrasts import compare_variants
 from gnomon.study_file import StudyFile
 
@@ -217,8 +219,8 @@ def _summary_section(
     """Warnings first: the notices on the study, its headline estimates, and what was run."""
     made = ReportSection("study", "The study")
     made.lines += [note.text for note in list_notices(found)]
-    if len(headline := headline_tables.headline_table(shown)):
-        made.tables.append(_table_content("Estimates, with 95 % intervals", headline))
+    if headline := headline_tables.headline_table(shown):
+        made.tables.append(_estimate_content("Estimates, with 95 % intervals", headline))
     cells = found.cells
     if len(cells):
         steered = cells[cells["arm"].isin(steered_arms())]
@@ -324,7 +326,7 @@ def _add_methods(made: ReportSection, fit: FitFrames) -> None:
     """Corrected estimates by every method, and which of them is the headline."""
     if fit.headline is not None and fit.methods:
         made.lines += method_sentences(fit.headline)
-        made.tables.append(_table_content("Corrected estimates by method", method_table(fit.methods)))
+        made.tables.append(_estimate_content("Corrected estimates by method", method_table(fit.methods)))
 
 
 def _add_breakdowns(made: ReportSection, fit: FitFrames, name: str) -> None:
@@ -347,15 +349,15 @@ def _sensitivity_section(store: Store, fits: Mapping[str, FitFrames]) -> Iterato
     """What the headline depends on: the concepts, a model's criterion, the outcome rule, missing verdicts."""
     made = ReportSection("sensitivity", "What the estimates depend on")
     judge = fits["judged"].judge if "judged" in fits else None
-    rules = headline_tables.rule_table(compare_outcome_rules(store, judge)) if judge else pd.DataFrame()
-    for title, table, note in (
-        ("For concepts like these", headline_tables.new_concepts_table(fits), headline_tables.NEW_CONCEPTS_NOTE),
-        ("Signal detection", headline_tables.signal_detection_table(fits), headline_tables.SIGNAL_NOTE),
-        ("Outcome rules", rules, headline_tables.RULES_NOTE),
+    rules = headline_tables.rule_table(compare_outcome_rules(store, judge) if judge else ())
+    for title, table in (
+        ("For concepts like these", headline_tables.new_concepts_table(fits)),
+        ("Signal detection", headline_tables.signal_detection_table(fits)),
+        ("Outcome rules", rules),
     ):
-        if len(table):
-            made.lines.append(f"{title}: {note}")
-            made.tables.append(_table_content(title, table))
+        if table:
+            made.lines.append(f"{title}: {table.caption}")
+            made.tables.append(_estimate_content(title, table))
     if judge:
         made.lines += headline_tables.missing_verdict_sentences(missing_verdict_ranges(store, judge))
     if made.lines:
@@ -505,6 +507,10 @@ def _limits_section(found: StudyOverview, fits: Mapping[str, FitFrames]) -> Repo
         made.lines.append(found.outside)
     made.lines = made.lines or ["No estimate was withheld."]
     return made
+
+
+def _estimate_content(title: str, table: EstimateTable) -> tuple[str, list[str], list[list[str]]]:
+    return title, [column.heading for column in table.columns], [list(map(non_breaking, row)) for row in table.texts()]
 
 
 def _table_content(title: str, frame: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:

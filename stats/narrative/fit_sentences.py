@@ -12,6 +12,7 @@ from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
 from gnomon.stats.narrative.formatting import (
     count_noun,
     estimand_label,
+    format_interval,
     format_percent,
     format_points,
     join_names,
@@ -30,7 +31,6 @@ from gnomon.stats.results import (
 )
 
 APART = 0.02
-SMALL = 0.02
 
 WHY_REFUSALS = (
     "A refusal tells us nothing about what the model noticed. The injection itself can change how often it "
@@ -62,9 +62,7 @@ CHECKS = (
 
 def interval_phrase(row: IntervalRow) -> str:
     """An estimate in short: `41 % (38 to 44)`; with a sign if it can be negative, a decimal if it is small."""
-    sign, digits = row.low95 < 0 or row.mean < 0, int(max(abs(row.low95), abs(row.high95)) < SMALL)
-    mean, low, high = (format_points(end, digits=digits, sign=sign) for end in (row.mean, row.low95, row.high95))
-    return f"{mean} % ({low} to {high})"
+    return format_interval(row.mean, row.low95, row.high95, sign=row.low95 < 0 or row.mean < 0)
 
 
 def rater_finding(raters: Sequence[RaterRow]) -> str | None:

@@ -100,6 +100,25 @@ def format_points(rate: float, digits: int = 0, sign: bool = True) -> str:
     return f"{'−' if rate < 0 else '+'}{shown}"
 
 
+SMALL = 0.02
+"""Intervals of rates that end below this are shown with a decimal."""
+
+
+def format_interval(mean: float, low: float, high: float, sign: bool) -> str:
+    """An estimate in short: `41 % (38 to 44)`, `+7 % (−5 to +19)`; with a decimal if it is small.
+
+    Parameters
+    ----------
+    mean, low, high : float
+        The estimate and the ends of its interval, as fractions.
+    sign : bool
+        Show the signs.
+    """
+    digits = int(max(abs(low), abs(high)) < SMALL)
+    shown, below, above = (format_points(end, digits, sign) for end in (mean, low, high))
+    return f"{shown} % ({below} to {above})"
+
+
 def non_breaking(text: str) -> str:
     """The text with non-breaking spaces before its percent signs."""
     return text.replace(" %", "\u00a0%")

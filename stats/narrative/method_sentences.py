@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import pandas as pd
-
 from gnomon.calibration.numerics.multiple_testing import format_p
-from gnomon.stats.estimand_registry import CORRECTED_VIEW, corrected_name, headline_estimands, view_name
+from gnomon.stats.estimand_registry import corrected_name
 from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT
-from gnomon.stats.narrative.fit_sentences import interval_phrase
 from gnomon.stats.narrative.formatting import estimand_label, format_points
-from gnomon.stats.narrative.headline_table import NOT_ESTIMATED
-from gnomon.stats.results import CUT, DESIGN, JOINT, HeadlineChoice, MethodDifference, MethodEstimate
+from gnomon.stats.results import CUT, DESIGN, JOINT, HeadlineChoice, MethodDifference
 
 METHOD_NAMES = {JOINT: "joint fit", CUT: "cut fit", DESIGN: "design-based"}
 ASSUMPTIONS = {
@@ -46,25 +40,9 @@ def headline_sentence(choice: HeadlineChoice) -> str:
     )
 
 
-def method_table(rows: Iterable[MethodEstimate]) -> pd.DataFrame:
-    """Headline estimands by every method: columns model, estimate, one per method, and which of them is the headline.
-
-    Each cell is an estimate with its 95 % interval. A method without any estimate has no column.
-    """
-    names = {view_name(name, CORRECTED_VIEW) for name in headline_estimands()}
-    shown = [row for row in rows if row.estimand in names]
-    table: dict[tuple[str, str], dict[str, str]] = {}
-    for row in shown:
-        cells = table.setdefault((row.subject, row.estimand), {})
-        cells[METHOD_NAMES[row.method]] = interval_phrase(row)
-        if row.headline:
-            cells["headline"] = METHOD_NAMES[row.method]
-    made = [
-        {"model": subject, "estimate": estimand_label(estimand), **cells}
-        for (subject, estimand), cells in table.items()
-    ]
-    known = [name for name in METHOD_NAMES.values() if any(name in row for row in made)]
-    return pd.DataFrame(made, columns=["model", "estimate", *known, "headline"]).fillna(NOT_ESTIMATED)
+def format_p(p: float) -> str:
+    """A p value: `p 0.03`, `p below 0.001`."""
+    return f"p below {SMALL_P:g}" if p < SMALL_P else f"p {p:.2g}"
 
 
 def method_sentences(choice: HeadlineChoice) -> list[str]:

@@ -26,10 +26,10 @@ from gnomon.render.estimates import estimates_document, print_estimates
 from gnomon.report.document import write_report
 from gnomon.stats.fit import fit_corrected
 from gnomon.stats.narrative.fit_frames import all_fitted, default_figure
-from gnomon.stats.narrative.headline_table import headline_table
 from gnomon.stats.narrative.next_steps import list_notices
 from gnomon.stats.narrative.study_overview import summarize_study
 from gnomon.stats.stored_fits import newest_fits
+from gnomon.stats.tables.headline_tables import headline_table
 from gnomon.study_file import StudyFile
 
 JUDGED, CORRECTED = 0.471, 0.488
@@ -101,7 +101,7 @@ def test_the_report_opens_each_fit_with_the_figure_that_it_has(study: OpenStudy,
 def test_the_pages_open_on_the_figure_and_warn_of_nothing_that_nobody_expects(study: OpenStudy) -> None:
     fits = all_fitted(study.store)
     assert default_figure(fits) == "false_alarm"
-    table = headline_table(fits)
+    table = headline_table(fits).text_frame()
     assert list(table["False alarm"]) == ["47 % (34 to 60)", "49 % (36 to 62)"]
     absent = [note for note in list_notices(summarize_study(study.store)) if ABSENT in note.text]
     assert {note.level for note in absent} == {"info"}
@@ -205,7 +205,7 @@ def test_a_study_of_other_arms_shows_the_event_rate_of_each(
         ("negated", "50.0"),
         ("random", "40.0"),
     ]
-    table = headline_table(all_fitted(other_arms.store))
+    table = headline_table(all_fitted(other_arms.store)).text_frame()
     assert table["Event rate, random direction"].tolist() == ["30 % (17 to 43)", "40 % (27 to 53)"]
     page = write_report(other_arms, tmp_path / "a.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     assert "m-7b, event rate, random direction: 40 % (27 to 53)." in page

@@ -14,10 +14,11 @@ from gnomon.api.study import open_study
 from gnomon.report.document import write_report
 from gnomon.stats.narrative.fit_frames import all_fitted, fit_for
 from gnomon.stats.narrative.fit_sentences import interval_phrase
-from gnomon.stats.narrative.headline_table import headline_table
-from gnomon.stats.narrative.method_sentences import headline_sentence, method_table
+from gnomon.stats.narrative.method_sentences import headline_sentence
 from gnomon.stats.results import PASSED, EstimateRow
 from gnomon.stats.stored_fits import newest_fits
+from gnomon.stats.tables.headline_tables import headline_table
+from gnomon.stats.tables.method_table import method_table
 
 NET = "net_detection_corrected"
 FAR = 1.9
@@ -63,8 +64,8 @@ def test_every_page_shows_that_number(study, shown: EstimateRow) -> None:
     assert page is not None
     (mean,) = page.overall_estimates(NET)["mean"]
     assert mean == shown.mean
-    table = headline_table(fits)
-    (cell,) = table.loc[table["fit"] == "corrected", "Raw net detection"]
+    table = headline_table(fits).text_frame()
+    (cell,) = table.loc[table["Fit"] == "corrected", "Raw net detection"]
     assert cell == interval_phrase(shown)
 
 
@@ -74,9 +75,9 @@ def test_the_method_that_is_called_the_headline_is_the_one_that_is_shown(study, 
     assert page.headline is not None
     (chosen,) = [row for row in page.methods if row.headline and row.estimand == NET]
     assert (chosen.mean, chosen.low95, chosen.high95) == (shown.mean, shown.low95, shown.high95)
-    table = method_table(page.methods).set_index("estimate")
-    method = table.loc["corrected net detection", "headline"]
-    assert table.loc["corrected net detection", method] == interval_phrase(shown)
+    table = method_table(page.methods).text_frame().set_index("Estimate")
+    method = table.loc["corrected net detection", "Headline"]
+    assert table.loc["corrected net detection", method[:1].upper() + method[1:]] == interval_phrase(shown)
     assert headline_sentence(page.headline).startswith(f"Headline: {method}")
 
 

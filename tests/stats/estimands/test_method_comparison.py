@@ -17,8 +17,9 @@ from gnomon.stats.estimands.method_comparison import (
     method_differences,
 )
 from gnomon.stats.estimands.size_regression import pairwise_contrasts
-from gnomon.stats.narrative.method_sentences import headline_sentence, method_table
+from gnomon.stats.narrative.method_sentences import headline_sentence
 from gnomon.stats.results import CUT, DESIGN, JOINT
+from gnomon.stats.tables.method_table import method_table
 
 RANDOM = np.random.default_rng(1)
 
@@ -60,9 +61,9 @@ def test_labels_that_contradict_the_fit_move_every_estimate() -> None:
     contrast = next(row for row in pairwise_contrasts(found.shown) if row.estimand == "net_detection_raw")
     by_hand = CONTRADICTS[0].draws - CONTRADICTS[4].draws
     assert contrast.mean == by_hand.mean(), "contrasts are those of the figures that are shown"
-    table = method_table(found.methods)
-    assert list(table.columns) == ["model", "estimate", "joint fit", "cut fit", "design-based", "headline"]
-    assert set(table["headline"]) == {"design-based"}
+    table = method_table(found.methods).text_frame()
+    assert list(table.columns) == ["Model", "Estimate", "Joint fit", "Cut fit", "Design-based", "Headline"]
+    assert set(table["Headline"]) == {"design-based"}
 
 
 def test_without_design_based_estimates_nothing_is_compared() -> None:

@@ -1,0 +1,198 @@
+"""A table of estimates: typed columns with the glossary's terms, cells that keep their numbers, and how they are shown.
+
+The cell keeps the value with its interval, so that a page sorts by it and a file holds it unrounded; the text that
+readers see is made of it in one place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import pandas as pd
+
+from gnomon.calibration.numerics.multiple_testing import format_p
+from gnomon.data.errors import InputError
+from gnomon.stats.narrative.formatting import format_interval, format_percent, format_points, format_size
+
+ABSENT = "–"
+ColumnKind = Literal["text", "count", "rate", "difference", "number", "p", "size", "range"]
+"""How the values of a column are shown: as they are; 1,024; 31 %; +7 %; 0.42; 0.032; 0.5B; −3 to +9 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with the ends of its interval, in the units of its column (rates as fractions)."""
+
+    value: float
+    low: float
+    high: float
+
+
+Cell: TypeAlias = str | float | int | Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column.
+
+    Attributes
+    ----------
+    name : str
+        Key of its cells, and its heading in a CSV file.
+    heading : str
+        What readers see.
+    kind : ColumnKind
+        How values are shown.
+    terms : tuple of str
+        Terms of the glossary that explain it.
+    """
+
+    name: str
+    heading: str
+    kind: ColumnKind = "text"
+    terms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EstimateTable:
+    """A table.
+
+    Attributes
+    ----------
+    name : str
+        Name of its files, without extension.
+    caption : str
+        What it shows, and what its estimates condition on; one or two sentences.
+    columns : tuple of TableColumn
+        In their order.
+    rows : tuple of mapping of str to Cell
+        A missing key is an absent value.
+    notes : tuple of str
+        Sentences below the table.
+    """
+
+    name: str
+    caption: str
+    columns: tuple[TableColumn, ...]
+    rows: tuple[Mapping[str, Cell], ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Refuse cells that stand in no column."""
+        known = {column.name for column in self.columns}
+        if stray := {name for row in self.rows for name in row} - known:
+            raise InputError(f"table '{self.name}': no column is named {', '.join(sorted(stray))}; declare it")
+
+    def __bool__(self) -> bool:
+        """Whether it has a row."""
+        return bool(self.rows)
+
+    def filled(self) -> EstimateTable:
+        """The table without the columns in which no row has a value."""
+        kept = tuple(column for column in self.columns if any(row.get(column.name) is not None for row in self.rows))
+        names = {column.name for column in kept}
+        rows = tuple({name: cell for name, cell in row.items() if name in names} for row in self.rows)
+        return EstimateTable(self.name, self.caption, kept, rows, self.notes)
+
+    def texts(self) -> Iterator[list[str]]:
+        """The rows as readers see them."""
+        for row in self.rows:
+            yield [show_cell(row.get(column.name), column.kind) for column in self.columns]
+
+    def text_frame(self) -> pd.DataFrame:
+        """The table as readers see it, with its headings."""
+        return pd.DataFrame(list(self.texts()), columns=[column.heading for column in self.columns])
+
+    def value_frame(self) -> pd.DataFrame:
+        """The values, unrounded, by the columns' headings: what a page sorts by."""
+        return pd.DataFrame(
+            {
+                column.heading: [_sort_value(row.get(column.name), column.kind) for row in self.rows]
+                for column in self.columns
+            }
+        )
+
+    def data_frame(self) -> pd.DataFrame:
+        """The values, unrounded, by the columns' names; an interval gives three columns, `name`, `_low`, `_high`."""
+        data: dict[str, list[object]] = {}
+        for column in self.columns:
+            cells = [row.get(column.name) for row in self.rows]
+            if any(isinstance(cell, Interval) for cell in cells):
+                data[column.name] = [cell.value if isinstance(cell, Interval) else cell for cell in cells]
+                data[f"{column.name}_low"] = [cell.low if isinstance(cell, Interval) else None for cell in cells]
+                data[f"{column.name}_high"] = [cell.high if isinstance(cell, Interval) else None for cell in cells]
+            else:
+                data[column.name] = list(cells)
+        return pd.DataFrame(data)
+
+
+def table_of_texts(name: str, caption: str, frame: pd.DataFrame, notes: Sequence[str] = ()) -> EstimateTable:
+    """A table of a frame whose cells are texts and counts already.
+
+    Parameters
+    ----------
+    name, caption : str
+        As of `EstimateTable`.
+    frame : DataFrame
+        Its columns are the headings; columns of whole numbers are counts.
+    notes : sequence of str
+        Sentences below the table.
+    """
+    columns = tuple(
+        TableColumn(str(heading), str(heading), "count" if pd.api.types.is_integer_dtype(frame[heading]) else "text")
+        for heading in frame.columns
+    )
+    rows = tuple(
+        {str(heading): None if _is_missing(cell) else cell for heading, cell in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    )
+    return EstimateTable(name, caption, columns, rows, tuple(notes))
+
+
+def show_cell(cell: Cell, kind: ColumnKind) -> str:
+    """A cell as readers see it: `31 % (25 to 38)`, `+7 % (−5 to +19)`, `1,024`.
+
+    Parameters
+    ----------
+    cell : Cell
+    kind : ColumnKind
+        Kind of its column.
+    """
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ABSENT
+    if isinstance(cell, str):
+        return cell
+    if not isinstance(cell, Interval):
+        return _show_value(float(cell), kind)
+    if kind in ("rate", "difference"):
+        return format_interval(cell.value, cell.low, cell.high, sign=kind == "difference")
+    if kind == "range":
+        return f"{format_points(cell.low)} to {format_points(cell.high)} %"
+    return f"{_show_value(cell.value, kind)} ({_show_value(cell.low, kind)} to {_show_value(cell.high, kind)})"
+
+
+def _show_value(value: float, kind: ColumnKind) -> str:
+    if kind == "count":
+        return f"{value:,.0f}"
+    if kind == "rate":
+        return format_percent(value)
+    if kind == "difference":
+        return f"{format_points(value)} %"
+    if kind == "p":
+        return format_p(value)
+    if kind == "size":
+        return format_size(value)
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _sort_value(cell: Cell, kind: ColumnKind) -> object:
+    if isinstance(cell, Interval):
+        return cell.value
+    return cell if cell is not None or kind == "text" else math.nan
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
