@@ -40,11 +40,6 @@ def headline_sentence(choice: HeadlineChoice) -> str:
     )
 
 
-def format_p(p: float) -> str:
-    """A p value: `p 0.03`, `p below 0.001`."""
-    return f"p below {SMALL_P:g}" if p < SMALL_P else f"p {p:.2g}"
-
-
 def method_sentences(choice: HeadlineChoice) -> list[str]:
     """Which method is the headline and why, then what each method assumes."""
     assumed = [f"{METHOD_NAMES[name].capitalize()} assumes: {text}." for name, text in ASSUMPTIONS.items()]

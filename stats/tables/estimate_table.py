@@ -182,7 +182,7 @@ def _show_value(value: float, kind: ColumnKind) -> str:
     if kind == "difference":
         return f"{format_points(value)} %"
     if kind == "p":
-        return format_p(value)
+        return format_p(value).removeprefix("p ").removeprefix("= ")
     if kind == "size":
         return format_size(value)
     return f"{value:.2f}".replace("-", "−")

@@ -31,7 +31,7 @@ def test_cells_are_said_in_one_style():
         ["a_1", "0.5B", "1,200", "31 % (25 to 38)", "−5 % (−10 to 0)"],
         ["=b|", "7B", "90", "0.4 % (0.1 to 1.1)", "–"],
     ]
-    assert show_cell(0.00003, "p") == "< 0.0001"
+    assert (show_cell(0.00003, "p"), show_cell(0.64, "p")) == ("< 0.001", "0.64")
     assert show_cell(-0.5, "number") == "−0.50"
     assert show_cell(Interval(1.2, 0.8, 1.6), "number") == "1.20 (0.80 to 1.60)"
     assert show_cell(float("nan"), "rate") == "–"
