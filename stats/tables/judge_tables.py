@@ -1,0 +1,332 @@
+"""The audit of judges as tables: errors by arm, confusion matrix, agreement, corrections, inconsistencies, raters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gnomon.calibration.audit import audit_frames
+from gnomon.calibration.labels.views import rater_kinds
+from gnomon.calibration.results.agreement import GroupAgreement
+from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
+from gnomon.calibration.results.panel import PanelEstimate
+from gnomon.data.arms import ARMS
+from gnomon.data.results import Estimate
+from gnomon.data.storage.store import Store
+from gnomon.stats.narrative.study_overview import StudyOverview, by_rater
+from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn
+from gnomon.stats.tables.frame_tables import table_of_intervals
+
+JUDGE = TableColumn("judge", "Judge", terms=("judge",))
+ARM = TableColumn("arm", "Arm", terms=("arm",))
+RATES_CAPTION = (
+    "Error rates of each judge by arm, against labels, with 95 % intervals. Sensitivity conditions on labelled events, "
+    "specificity on labelled non-events; numbers of labelled trials are plain counts."
+)
+WEIGHTED_NOTE = (
+    "Where labels were chosen with unequal probabilities, rates are weighted back to all trials that the judge read "
+    "and are no ratios of the counts; 'worth' is the effective number of labels."
+)
+EVENT_NOTE = "Positive = claim or identification: the injected concept identified; in the other arms, anything claimed."
+PASS_NOTE = "Positive = pass: the injected concept identified; in the other arms, a denial."
+MATRIX_CAPTION = (
+    "Confusion matrix of {judge}: of the trials with each label in each arm, how many received each verdict, with the "
+    "95 % interval of that share."
+)
+AGREEMENT_CAPTION = (
+    "Agreement of judges and raters on the outcome, with 95 % intervals. Base: share of the commonest outcome among "
+    "both members' answers; where it is near 1, coefficients are low for good members. Trials that were chosen because "
+    "judges disagree are excluded."
+)
+CORRECTION_CAPTION = (
+    "Event rate of each arm by the verdicts of {judge} and by each correction method, with 95 % intervals. Models "
+    "pooled, on the trials that the audit measures on."
+)
+INCONSISTENCY_CAPTION = (
+    "Verdicts and labels whose facts exclude each other, of those that could show it, with 95 % intervals."
+)
+EVIDENCE_CAPTION = "Whether labels support a correction of each judge's event rates by its own errors, arm by arm."
+DRIFT_CAPTION = (
+    "Verdicts of {judge} in the order of their dates: share of events among them, and share of labelled trials with "
+    "the right verdict, with 95 % intervals."
+)
+RATER_CAPTION = "Who labelled: kind of each rater, labelled trials by split, and later changes."
+
+
+def error_rate_table(audit: ViewAudit, reading: audit_frames.Reading = "as_event") -> EstimateTable:
+    """Sensitivity, specificity and Youden's J of each judge in each arm, with the labels behind them.
+
+    Parameters
+    ----------
+    audit : ViewAudit
+    reading : {"as_event", "as_pass"}, default "as_event"
+        What is counted as positive.
+    """
+    rows: list[dict[str, Cell]] = []
+    weighted = False
+    for judge in audit.judges:
+        for stratum in (one for one in judge.strata if one.is_whole_arm):
+            counts = stratum.as_pass if reading == "as_pass" else stratum.as_event
+            positives, negatives = counts.tp + counts.fn, counts.fp + counts.tn
+            if not positives + negatives:
+                continue
+            weighted |= counts.is_weighted
+            worth = round(counts.effective_positives + counts.effective_negatives, 1)
+            rows.append(
+                {
+                    "judge": judge_label(audit, judge),
+                    "arm": stratum.arm,
+                    "sensitivity": interval_cell(counts.sensitivity),
+                    "specificity": interval_cell(counts.specificity),
+                    "youden": interval_cell(counts.youden),
+                    "positives": positives,
+                    "negatives": negatives,
+                    "worth": worth if counts.is_weighted else None,
+                }
+            )
+    columns = (
+        JUDGE,
+        ARM,
+        TableColumn("sensitivity", "Sensitivity", "rate", ("sensitivity",)),
+        TableColumn("specificity", "Specificity", "rate", ("specificity",)),
+        TableColumn("youden", "Youden's J", "number", ("Youden's J",)),
+        TableColumn("positives", "Labelled positive", "count", ("event",)),
+        TableColumn("negatives", "Labelled negative", "count"),
+        TableColumn("worth", "Worth", "count"),
+    )
+    note = PASS_NOTE if reading == "as_pass" else EVENT_NOTE
+    notes = (note, WEIGHTED_NOTE) if weighted else (note,)
+    shown = EstimateTable(f"judge-errors-{reading.removeprefix('as_')}", RATES_CAPTION, columns, tuple(rows), notes)
+    return shown if weighted else shown.filled()
+
+
+def judge_label(audit: ViewAudit, judge: JudgeAudit) -> str:
+    """A judge as tables name it: with the beginning of its version where the audit has several of its name."""
+    several = sum(each.judge == judge.judge for each in audit.judges) > 1
+    return f"{judge.judge} {judge.version[:8]}" if several else judge.judge
+
+
+def evidence_table(audit: ViewAudit) -> EstimateTable:
+    """Level of evidence for correcting each judge in each arm, what it rests on, and what the next level needs."""
+    rows = tuple(
+        {
+            "judge": judge_label(audit, judge),
+            "arm": arm,
+            "corrected": "yes" if judge.correctable_arms.get(arm) else "no",
+            "evidence": str(evidence.level),
+            "youden": interval_cell(evidence.youden),
+            "positives": evidence.positives,
+            "negatives": evidence.negatives,
+            "why": None if evidence.reason is None else evidence.reason.removeprefix(f"{arm}: "),
+            "needs": evidence.needs,
+        }
+        for judge in audit.judges
+        for arm, evidence in judge.evidence.items()
+    )
+    columns = (
+        JUDGE,
+        ARM,
+        TableColumn("corrected", "Corrected", terms=("corrected",)),
+        TableColumn("evidence", "Evidence", terms=("evidence",)),
+        TableColumn("youden", "Youden's J", "number", ("Youden's J",)),
+        TableColumn("positives", "Events labelled", "count", ("event",)),
+        TableColumn("negatives", "Others labelled", "count"),
+        TableColumn("why", "Why not more"),
+        TableColumn("needs", "What it needs"),
+    )
+    return EstimateTable("judge-evidence", EVIDENCE_CAPTION, columns, rows).filled()
+
+
+def confusion_table(audit: ViewAudit, judge: str) -> EstimateTable:
+    """Outcome by label against outcome by verdict, one row for each cell that has a trial.
+
+    Parameters
+    ----------
+    audit : ViewAudit
+    judge : str
+        Name of the judge.
+    """
+    cells = audit_frames.class_frame(audit, judge)
+    cells = cells[cells["n"] > 0].rename(columns={"share": "value"})
+    columns = (
+        ARM,
+        TableColumn("truth", "Label", terms=("label", "outcome")),
+        TableColumn("verdict", "Verdict", terms=("verdict",)),
+        TableColumn("n", "Trials", "count", ("trial",)),
+        TableColumn("of", "With that label", "count"),
+        TableColumn("estimate", "Share of the label", "rate", ("confusion matrix",)),
+    )
+    weighted = bool((cells["of"] - cells["effective"] > 0.005).any())
+    name, caption = f"confusion-{judge}", MATRIX_CAPTION.format(judge=judge)
+    return table_of_intervals(name, caption, cells, columns, notes=(WEIGHTED_NOTE,) if weighted else ())
+
+
+def agreement_table(audit: ViewAudit) -> EstimateTable:
+    """Every pair of judges and raters, and all of a kind together: coefficients beside the base rate."""
+    rows: list[dict[str, Cell]] = []
+    for pair in audit.agreement.pairs:
+        if not pair.n + pair.selected:
+            continue
+        between = " and ".join(audit_frames.pair_names(pair))
+        rows.append(
+            {
+                "between": between,
+                "n": pair.n,
+                "apart": pair.disagreements,
+                "base": pair.base_rate,
+                **{name: interval_cell(getattr(pair, name)) for name in audit_frames.COEFFICIENTS},
+                "why": pair.reason,
+            }
+        )
+    rows += [_group_row(group) for group in audit.agreement.groups if group.members > 2]
+    columns = (
+        TableColumn("between", "Between"),
+        TableColumn("n", "Trials both read", "count", ("trial",)),
+        TableColumn("apart", "Different outcomes", "count"),
+        TableColumn("base", "Base", "rate"),
+        TableColumn("agreement", "Agreement", "rate", ("agreement",)),
+        TableColumn("cohen", "Cohen's kappa", "number", ("Cohen's kappa",)),
+        TableColumn("ac1", "Gwet's AC1", "number", ("Gwet's AC1",)),
+        TableColumn("alpha", "Krippendorff's alpha", "number", ("Krippendorff's alpha",)),
+        TableColumn("why", "Not given because"),
+    )
+    return EstimateTable("agreement", AGREEMENT_CAPTION, columns, tuple(rows)).filled()
+
+
+def _group_row(group: GroupAgreement) -> dict[str, Cell]:
+    return {
+        "between": f"all {group.members} {group.group}",
+        "n": group.n,
+        "base": group.base_rate,
+        "ac1": interval_cell(group.ac1),
+        "alpha": interval_cell(group.alpha),
+        "why": group.reason,
+    }
+
+
+def correction_table(audit: ViewAudit, judge: str) -> EstimateTable:
+    """The event rate of each arm by every method, or why a method is refused.
+
+    Parameters
+    ----------
+    audit : ViewAudit
+    judge : str
+        Name of the judge.
+    """
+    found = audit_frames.comparison_frame(audit)
+    mine = found[found["judge"] == judge]
+    cut = ["was outside 0 to 100 %, cut" if clipped else "" for clipped in mine["clipped"]]
+    shown = mine.assign(
+        why=[reason or note or None for reason, note in zip(mine["reason"], cut, strict=True)],
+    ).sort_values("arm", key=lambda arms: arms.map(list(ARMS).index), kind="stable")
+    columns = (
+        ARM,
+        TableColumn("method", "Method", terms=("corrected",)),
+        TableColumn("estimate", "Event rate", "rate", ("event",)),
+        TableColumn("judged", "Trials judged", "count", ("verdict",)),
+        TableColumn("labelled", "Labelled", "count", ("label",)),
+        TableColumn("why", "Not given because"),
+    )
+    name, caption = f"corrections-{judge}", CORRECTION_CAPTION.format(judge=judge)
+    return table_of_intervals(name, caption, shown, columns).filled()
+
+
+def panel_table(audit: ViewAudit) -> EstimateTable:
+    """Estimates by all judges together, one row for each assumption on their errors: independent, or correlated."""
+    found = audit_frames.panel_rows(audit.together)
+    assumptions: tuple[tuple[str, Callable[[PanelEstimate], Estimate | None]], ...] = (
+        ("independent", lambda row: row.independent),
+        ("correlated", lambda row: row.free),
+    )
+    rows = tuple(
+        {"errors": errors, **{name: interval_cell(pick(row)) for name, row in found}} for errors, pick in assumptions
+    )
+    if not any(cell is not None for row in rows for name, cell in row.items() if name != "errors"):
+        rows = ()
+    columns = (
+        TableColumn("errors", "Judges' errors", terms=("conditional independence",)),
+        *(
+            TableColumn(name, name[:1].upper() + name[1:], "difference" if name == audit_frames.PANEL_NET else "rate")
+            for name, _ in found
+        ),
+    )
+    reasons = dict.fromkeys(f"{name}: {row.reason}." for name, row in found if row.reason)
+    return EstimateTable("all-judges", audit_frames.PANEL_NOTE, columns, rows, tuple(reasons)).filled()
+
+
+def inconsistency_table(audit: ViewAudit) -> EstimateTable:
+    """Facts that exclude each other, by judge and by rater; one row for each kind that occurs."""
+    columns = (
+        TableColumn("who", "Judge or rater"),
+        TableColumn("what", "Inconsistency", terms=("inconsistency",)),
+        TableColumn("n", "Times", "count"),
+        TableColumn("of", "Of", "count"),
+        TableColumn("estimate", "Share", "rate"),
+        TableColumn("trials", "Trials, up to five", terms=("trial",)),
+    )
+    frame = audit_frames.contradiction_frame(audit)
+    return table_of_intervals("inconsistencies", INCONSISTENCY_CAPTION, frame, columns)
+
+
+def rater_table(store: Store, found: StudyOverview) -> EstimateTable:
+    """Every rater with its kind (person, language model, rule) and its labels by split.
+
+    Parameters
+    ----------
+    store : Store
+    found : StudyOverview
+        Overview of the same study.
+    """
+    kinds = rater_kinds(store)
+    counted = by_rater(found.events).to_dict("records")
+    names = [name for row in counted for name in row if name != "rater"]
+    rows = tuple(
+        {"kind": _kind_words(str(kinds.get(str(row["rater"]), ""))), **{str(key): cell for key, cell in row.items()}}
+        for row in counted
+    )
+    counts = (
+        TableColumn(str(name), str(name)[:1].upper() + str(name)[1:], "count", ("split",) if i < 3 else ())
+        for i, name in enumerate(dict.fromkeys(names))
+    )
+    columns = (TableColumn("rater", "Rater", terms=("rater",)), TableColumn("kind", "Kind"), *counts)
+    return EstimateTable("raters", RATER_CAPTION, columns, rows)
+
+
+def _kind_words(kind: str) -> str:
+    return {"model": "language model"}.get(kind, kind)
+
+
+def drift_table(audit: ViewAudit, judge: str) -> EstimateTable:
+    """Blocks of verdicts that follow each other in time.
+
+    Parameters
+    ----------
+    audit : ViewAudit
+    judge : str
+        Name of the judge.
+    """
+    blocks = [block for each in audit.judges if each.judge == judge and each.newest for block in each.drift.blocks]
+    rows = tuple(
+        {
+            "from": (block.start or "")[:16].replace("T", " "),
+            "to": (block.end or "")[:16].replace("T", " "),
+            "verdicts": block.verdicts,
+            "events": interval_cell(block.positive_rate),
+            "labelled": block.labelled,
+            "right": interval_cell(block.accuracy),
+        }
+        for block in blocks
+    )
+    columns = (
+        TableColumn("from", "From", terms=("drift",)),
+        TableColumn("to", "To"),
+        TableColumn("verdicts", "Verdicts", "count", ("verdict",)),
+        TableColumn("events", "Events", "rate", ("event",)),
+        TableColumn("labelled", "Labelled", "count", ("label",)),
+        TableColumn("right", "Right verdicts", "rate", ("accuracy",)),
+    )
+    return EstimateTable(f"drift-{judge}", DRIFT_CAPTION.format(judge=judge), columns, rows)
+
+
+def interval_cell(estimate: Estimate | None) -> Interval | None:
+    """An estimate of the audit as a cell."""
+    return None if estimate is None else Interval(estimate.value, estimate.low, estimate.high)
