@@ -16,10 +16,9 @@ from gnomon.calibration.audit.drift import (
     UnlabelledDrift,
     drift_of_labels,
     drift_table,
-    repeat_consistency,
-    repeated_trials,
     unlabelled_drift,
 )
+from gnomon.calibration.audit.repeats import repeat_consistency
 from gnomon.calibration.audit.revisions import audit_revisions
 from gnomon.calibration.correction.by_stratum import error_strata, overall_error_rates
 from gnomon.calibration.correction.evidence import correction_evidence, reason_not_correctable
@@ -241,7 +240,6 @@ def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | 
     labelled = label_events(store, "everyone")["trial"].unique().tolist()
     named = zip(judges["version"].tolist(), judges["kind"].tolist(), strict=True)
     own = [(str(version), judge_splits(str(kind), splits)) for version, kind in named]
-    again = repeated_trials(store)
     panel = _panel_table(table, judges, splits)
     members = () if panel is None else panel.versions
     return _Measured(
@@ -252,7 +250,7 @@ def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | 
         judged=count_judged(table, own, stratifying, labelled),
         drift=_drift_by_version(table, own, labelled),
         states=verdict_states(store, versions),
-        repeats={version: repeat_consistency(store, version, again.get(version, [])) for version in versions},
+        repeats=repeat_consistency(store, versions),
         panel=panel,
         said=event_patterns(table, [each for each in own if each[0] in members]),
     )

@@ -1,4 +1,4 @@
-"""Judge drift over time: trends of event rate and accuracy, and consistency of repeated verdicts."""
+"""Judge drift over time: trends of event rate and accuracy."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
-from sqlalchemy import select
 
 from gnomon.calibration.error_rates.confusion import LabelledEvidence
 from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.calibration.numerics.proportions import newcombe_difference, wilson_interval
-from gnomon.calibration.observations.frames import fact_columns, frame_of, is_readable, with_outcomes
 from gnomon.calibration.observations.verdict_table import NO_TIME, VerdictTable
-from gnomon.calibration.results.error_rates import DriftBlock, JudgeDrift, RepeatConsistency, Trend
-from gnomon.data.facts import CORE_FACTS
-from gnomon.data.records import IntervalEstimate, VerdictState
-from gnomon.data.results import Estimate, finite_estimate
-from gnomon.data.storage.store import Store
-from gnomon.data.storage.tables import trials as trial_table
-from gnomon.data.storage.tables import verdicts as verdict_table
-from gnomon.data.study_settings import load_settings
+from gnomon.calibration.results.error_rates import DriftBlock, JudgeDrift, Trend
+from gnomon.data.records import IntervalEstimate
+from gnomon.data.results import finite_estimate
 
 BLOCKS = 5
 PER_BLOCK = 10
@@ -190,57 +183,6 @@ def stratified_trend(
         return None
     z = float((centred * frame["y"]).sum() / np.sqrt(spread))
     return z, float(2 * ndtr(-abs(z)))
-
-
-def repeated_trials(store: Store) -> dict[str, list[str]]:
-    """For each judge version the trials that it was asked about more than once."""
-    column = verdict_table.c
-    query = select(column.judge, column.trial).where(column.sample > 0, column.state == str(VerdictState.OK)).distinct()
-    with store.read_transaction() as connection:
-        rows = connection.execute(query).all()
-    found: dict[str, list[str]] = {}
-    for version, trial in rows:
-        found.setdefault(version, []).append(trial)
-    return found
-
-
-def repeat_consistency(store: Store, version: str, again: Sequence[str] | None = None) -> RepeatConsistency | None:
-    """How often a judge version gave the same answer when asked repeatedly about a trial.
-
-    Parameters
-    ----------
-    store : Store
-        Store with verdicts.
-    version : str
-        Judge version.
-    again : sequence of str, optional
-        Trials that it was asked about more than once (`repeated_trials`), if already known.
-
-    Returns
-    -------
-    RepeatConsistency or None
-        None if no trial was judged repeatedly.
-    """
-    column = verdict_table.c
-    facts = fact_columns(verdict_table)
-    again = repeated_trials(store).get(version, []) if again is None else again
-    mine = (column.judge == version, column.state == str(VerdictState.OK))
-    trial = trial_table.c
-    query = select(column.trial, column.sample, trial.arm, trial.concept.label("target"), *facts)
-    query = query.join(trial_table, trial.id == column.trial).where(*mine, *is_readable(store))
-    heard = frame_of(store, query, again).dropna(subset=list(CORE_FACTS))
-    often = heard[heard.groupby("trial")["trial"].transform("size") > 1]
-    if often.empty:
-        return None
-    read = with_outcomes(often, load_settings(store).rule)
-    kinds = read.groupby("trial")[["outcome", "event"]].nunique()
-    same = (kinds == 1).sum()
-    return RepeatConsistency(
-        trials=len(kinds),
-        samples=len(read),
-        same_outcome=Estimate.from_interval(wilson_interval(int(same["outcome"]), len(kinds))),
-        same_event=Estimate.from_interval(wilson_interval(int(same["event"]), len(kinds))),
-    )
 
 
 def drift_sentences(drift: JudgeDrift) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import case, func, or_, select
 
 from gnomon.calibration.error_rates.judged_counts import JUDGED, JudgedTrials, trial_counts
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
@@ -20,7 +20,7 @@ from gnomon.calibration.numerics.proportions import Count, difference_interval, 
 from gnomon.calibration.observations.disputes import disputed_among
 from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits, verdicts_with_outcomes
 from gnomon.data.outcomes import Outcome
-from gnomon.data.records import Arm, IntervalEstimate
+from gnomon.data.records import Arm, IntervalEstimate, VerdictState
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import judges as judge_table
 from gnomon.data.storage.tables import verdicts as verdict_table
@@ -395,13 +395,25 @@ def verdict_states(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     pandas.DataFrame
         Columns judge (version), state, n, share of the version's calls.
     """
-    column = verdict_table.c
+    column, ok = verdict_table.c, str(VerdictState.OK)
     judge = func.coalesce(column.judge, "")  # not the index of judges, which would have every row looked up
-    query = select(judge.label("judge"), column.state, func.count().label("n")).where(column.sample == 0)
-    counts = store.read_frame(query.group_by(judge, column.state))
-    mine = counts["judge"].isin(list(versions))
-    counts = counts[mine].sort_values(["judge", "state"]).reset_index(drop=True)
-    return counts.assign(share=counts["n"] / counts.groupby("judge")["n"].transform("sum"))
+    number = func.count().label("n")
+    first = case((column.sample == 0, 1), else_=0)
+    rare = select(judge.label("judge"), column.state, first.label("first"), number)
+    rare = rare.where(or_(column.sample != 0, column.state != ok)).group_by(judge, column.state, first)
+    with (
+        store.read_transaction() as connection
+    ):  # first verdicts are the rest: sorting them would take most of the time
+        every = {
+            row.judge: int(row.n) for row in connection.execute(select(column.judge, number).group_by(column.judge))
+        }
+        others = connection.execute(rare).all()
+    for row in others:
+        every[row.judge] -= row.n
+    counts = [(row.judge, row.state, int(row.n)) for row in others if row.first and row.judge in versions]
+    counts += [(version, ok, n) for version, n in every.items() if n and version in versions]
+    frame = pd.DataFrame(sorted(counts), columns=["judge", "state", "n"])
+    return frame.assign(share=frame["n"] / frame.groupby("judge")["n"].transform("sum"))
 
 
 def spoken_versions(store: Store) -> list[str]:

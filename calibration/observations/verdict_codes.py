@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, case, func
 from gnomon.data.facts import CORE_FLAGS, PASSED
 from gnomon.data.records import NONE, OTHER
 from gnomon.data.storage.fact_columns import further_value
-from gnomon.data.storage.tables import trials
+from gnomon.data.storage.tables import verdicts
 
-Codes = NDArray[np.int32]
+Codes = NDArray[np.int64]
 WRONG = 1 << 30
 """Added where a flag in the database is neither true nor false."""
 ANOTHER = "another concept"
@@ -43,24 +43,39 @@ class VerdictCode:
         parts += [name for part in (PASSED, *self.further) for name in (f"answered_{part}", part)]
         return {name: 1 << place for place, name in enumerate(parts)}
 
-    def encode(self, voice: Any) -> ColumnElement[int]:
-        """SQL expression of the number for verdicts under an alias, over their trials; 0 if a core fact is NULL.
+    def encode_flags(self) -> ColumnElement[int]:
+        """SQL expression of the number over the table of verdicts, the concept left out; 0 if a core flag is NULL."""
+        bit = self.bits
+        total: Any = bit["present"]
+        for name in CORE_FLAGS:
+            total = total + _flag_part(verdicts.c[name], bit[name], 0)
+        for name in (PASSED, *self.further):
+            value = verdicts.c[name] if name == PASSED else further_value(verdicts, name)
+            total = total + func.coalesce(_flag_part(value, bit[name], bit[f"answered_{name}"]), 0)
+        return func.coalesce(total, 0)
+
+    def with_concepts(self, flags: Codes, concepts: Codes, targets: Codes, none: int) -> Codes:
+        """The numbers of verdicts from those of their flags and from what they name.
 
         Parameters
         ----------
-        voice : alias of the table of verdicts
-            NULL where a trial has no verdict that counts.
+        flags : array (n,) of int
+            Numbers of `encode_flags`.
+        concepts : array (n,) of int
+            The named concept as a number of 0 or more; below 0 where it is NULL.
+        targets : array (n,) of int
+            The injected concept of the verdict's trial as such a number; below 0 where there is none.
+        none : int
+            Number of the word for no concept.
+
+        Returns
+        -------
+        array (n,) of int
+            0 where a core fact is missing.
         """
-        bit, concept = self.bits, voice.c.concept
-        total: Any = bit["present"]
-        for name in CORE_FLAGS:
-            total = total + _flag_part(voice.c[name], bit[name], 0)
-        total = total + case((concept == trials.c.concept, bit["same"]), (concept.is_not(None), 0))
-        total = total + case((concept != NONE, bit["described"]), else_=0)
-        for name in (PASSED, *self.further):
-            value = voice.c[name] if name == PASSED else further_value(voice, name)
-            total = total + func.coalesce(_flag_part(value, bit[name], bit[f"answered_{name}"]), 0)
-        return func.coalesce(total, 0)
+        bit = self.bits
+        named = np.where(concepts == targets, bit["same"], 0) + np.where(concepts != none, bit["described"], 0)
+        return np.where((flags > 0) & (concepts >= 0), flags + named, 0)
 
     def decode(self, codes: Codes, targets: pd.Series[str]) -> pd.DataFrame:
         """Facts of verdicts that count, in the columns that a frame of verdicts has.

@@ -5,30 +5,32 @@ A trial takes about 60 bytes and 16 for each judge version, whatever its answer 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import Connection, String, and_, case, select, type_coerce
+from pyarrow import compute
+from sqlalchemy import ColumnElement, Connection, Select, String, case, func, select, type_coerce
 
-from gnomon.calibration.observations.frames import is_readable, verdict_frame, with_outcomes
+from gnomon.calibration.observations.frames import fact_columns, is_readable, with_outcomes
 from gnomon.calibration.observations.verdict_codes import WRONG, VerdictCode
 from gnomon.data.errors import StoreError
 from gnomon.data.facts import further_names
 from gnomon.data.outcomes import Outcome
-from gnomon.data.records import VerdictState
+from gnomon.data.records import NONE, VerdictState
+from gnomon.data.storage.columns.column_batches import fetch_columns, text_array
 from gnomon.data.storage.columns.column_values import WrongValueError, rule_of
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import trials as trial_table
 from gnomon.data.storage.tables import verdicts as verdict_table
 from gnomon.data.study_settings import load_settings
 
-PORTION = 25_000
-MOST_VOICES = 40
-"""Judge versions that one query reads: a query joins a table for each, and SQLite joins 64 at most."""
+PORTION = 250
+"""Batches of verdicts that are put into their places at once: half a million rows."""
 UNHEARD = -1
 NO_TIME = np.iinfo(np.int64).min
 OUTCOMES = tuple(map(str, Outcome))
@@ -108,93 +110,147 @@ def read_verdict_table(store: Store, versions: Sequence[str]) -> VerdictTable:
     StoreError
         If the database holds a value that cannot be.
     """
-    names = tuple(dict.fromkeys(versions))
-    code = VerdictCode(further_names())
-    parts = [names[first : first + MOST_VOICES] for first in range(0, len(names), MOST_VOICES)] or [()]
-    queries = [_table_query(store, part, code) for part in parts]  # they read the design in a transaction of their own
+    names, code = tuple(dict.fromkeys(versions)), VerdictCode(further_names())
+    asked = is_readable(store)  # it reads the design in a transaction of its own
     with store.read_transaction() as connection:
-        read = [_read_part(connection, query, len(part)) for query, part in zip(queries, parts, strict=True)]
-    first = read[0]
-    codes = np.concatenate([part.codes for part in read], axis=1)
-    _check_cells(first.cells)
-    _check_codes(store, names, codes)
-    kinds, kind = _distinct_verdicts(first.cells, first.cell, codes, code, load_settings(store).rule)
-    return VerdictTable(
-        first.trials, first.cells, first.cell, names, kinds, kind, np.concatenate([part.at for part in read], axis=1)
-    )
+        trials, cells, cell = _read_trials(connection, asked)
+        heard = _Heard.of_trials(trials, cells["target"].tolist(), cell, names, code)
+        for columns in fetch_columns(connection, _verdict_query(names, code)) if names else ():
+            heard.add_rows(columns)
+    heard.place_rows()
+    _check_cells(cells)
+    for place, version in enumerate(names):
+        check_flags(store, version, heard.codes[:, place])
+    kinds, kind = distinct_verdicts(cells, cell, heard.codes, code, load_settings(store).rule)
+    return VerdictTable(trials, cells, cell, names, kinds, kind, heard.at)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    """Trials in the order of their ids, with codes and times of some versions."""
-
-    trials: pd.Series[str]
-    cells: pd.DataFrame
-    cell: Places
-    codes: Places
-    at: Moments
-
-
-def _table_query(store: Store, versions: Sequence[str], code: VerdictCode) -> Any:
-    """Trials with the code of each version's verdict and the time of its call."""
-    source: Any = trial_table
-    said, times = [], []
-    for place, version in enumerate(versions):
-        voice = verdict_table.alias(f"v{place}")
-        first = and_(voice.c.trial == trial_table.c.id, voice.c.judge == version, voice.c.sample == 0)
-        source = source.outerjoin(voice, first)
-        said.append(_if_ok(voice, code).label(f"code{place}"))
-        times.append(type_coerce(voice.c.created_at, String).label(f"at{place}"))
+def _read_trials(
+    connection: Connection, asked: Sequence[ColumnElement[bool]]
+) -> tuple[pd.Series[str], pd.DataFrame, Places]:
+    """Ids of the trials in order, the cells in the order in which they were found, and the cell of each trial."""
     axes = [type_coerce(trial_table.c[name], String).label(f"axis_{name}") for name in ("id", *AXES.values())]
-    return select(*axes, *said, *times).select_from(source).where(*is_readable(store))
-
-
-def _if_ok(voice: Any, code: VerdictCode) -> Any:
-    return case((voice.c.state == str(VerdictState.OK), code.encode(voice)), else_=0)
-
-
-def _read_part(connection: Connection, query: Any, voices: int) -> _Read:
     cells: dict[tuple[object, ...], int] = {}
-    ids, places, codes, times = [], [], [], []
-    for columns in _fetch_columns(connection, query):
-        ids.append(pd.Series(columns[0], dtype="str"))
-        axes = zip(*columns[1 : 1 + len(AXES)], strict=True)
-        places.append(np.array([cells.setdefault(axis, len(cells)) for axis in axes], dtype=np.int32))
-        said, when = columns[1 + len(AXES) :][:voices], columns[1 + len(AXES) + voices :]
-        codes.append(np.array(said, dtype=np.int32).reshape(voices, len(columns[0])).T)
-        times.append(
-            np.array([_microseconds(part) for part in when], dtype=np.int64).reshape(voices, len(columns[0])).T
-        )
-    trials = pd.concat(ids, ignore_index=True) if ids else pd.Series([], dtype="str")
+    ids, places = [], []
+    for columns in fetch_columns(connection, select(*axes).where(*asked)):
+        ids.append(text_array(columns[0]))
+        found = [cells.setdefault(axis, len(cells)) for axis in zip(*columns[1:], strict=True)]
+        places.append(np.array(found, dtype=np.int32))
+    trials = pd.Series(pa.chunked_array(ids, type=pa.string()).to_pandas(), dtype="str")
     ids.clear()
     order = np.asarray(trials.argsort(), dtype=np.intp)
-    empty = np.zeros((0, voices))
-    return _Read(
-        trials.take(order).reset_index(drop=True),
-        pd.DataFrame(list(cells), columns=list(AXES), dtype=object),
-        _joined_in_order(places, order, np.zeros(0)).astype(np.int32),
-        _joined_in_order(codes, order, empty).astype(np.int32),
-        _joined_in_order(times, order, empty).astype(np.int64),
-    )
+    cell = np.concatenate(places)[order] if places else np.zeros(0, dtype=np.int32)
+    return trials.take(order).reset_index(drop=True), pd.DataFrame(list(cells), columns=list(AXES), dtype=object), cell
 
 
-def _joined_in_order(parts: list[NDArray[Any]], order: NDArray[np.intp], empty: NDArray[Any]) -> NDArray[Any]:
-    """Parts as one array, reordered; the parts are given free."""
-    whole = np.concatenate(parts) if parts else empty
-    parts.clear()
-    return whole[order]
+def _verdict_query(versions: Sequence[str], code: VerdictCode) -> Select[Any]:
+    """The first verdicts of some versions with the number of their flags, in the order in which they are stored.
+
+    The table is read from one end to the other, which takes a third of the time of looking verdicts up by trial.
+    """
+    column = verdict_table.c
+    said = case((column.state == str(VerdictState.OK), code.encode_flags()), else_=0)
+    parts = [type_coerce(column[name], String).label(name) for name in ("trial", "judge", "concept", "created_at")]
+    judge = func.coalesce(column.judge, "")  # not the index of judges, which would have every row looked up
+    return select(*parts, said.label("flags")).where(column.sample == 0, judge.in_(versions))
 
 
-def _fetch_columns(connection: Connection, query: Any) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows of a query in portions, as columns."""
-    for rows in connection.execution_options(yield_per=PORTION).execute(query).partitions():
-        yield list(zip(*rows, strict=True))
+@dataclass(slots=True, eq=False)
+class _Heard:
+    """Verdicts on their way into arrays with a row for each trial and a column for each version.
+
+    Attributes
+    ----------
+    trials : pyarrow.Array
+        Ids of the n trials, in order.
+    targets : array (n,) of int
+        Number of the concept that was injected into each.
+    versions : dict of str to int
+        Column of each judge version.
+    code : VerdictCode
+        How facts become a number.
+    codes : array (n, V) of int
+        Numbers of the verdicts; 0 where there is none that counts.
+    at : array (n, V) of int
+        Times of the calls in microseconds since 1970; `NO_TIME` where none is known.
+    concepts : dict of str or None to int
+        Number of each concept that was named or injected.
+    waiting : list of tuple of arrays
+        Rows that are not placed yet: trial, version, concept, flags, time.
+    """
+
+    trials: pa.Array
+    targets: NDArray[np.int64]
+    versions: dict[str, int]
+    code: VerdictCode
+    codes: NDArray[np.int64]
+    at: Moments
+    concepts: dict[object, int]
+    waiting: list[tuple[Any, ...]]
+
+    @classmethod
+    def of_trials(
+        cls,
+        trials: pd.Series[str],
+        targets: Sequence[str | None],
+        cell: Places,
+        versions: Sequence[str],
+        code: VerdictCode,
+    ) -> _Heard:
+        """Arrays without a verdict, for trials with the cell of each, and the injected concept of each cell."""
+        concepts: dict[object, int] = {None: UNHEARD, NONE: 0}
+        injected = [concepts.setdefault(target, len(concepts)) for target in targets]
+        shape = len(trials), len(versions)
+        return cls(
+            trials=pa.array(trials, type=pa.string()),
+            targets=np.array(injected, dtype=np.int64)[cell],
+            versions={version: place for place, version in enumerate(versions)},
+            code=code,
+            codes=np.zeros(shape, dtype=np.int64),
+            at=np.full(shape, NO_TIME, dtype=np.int64),
+            concepts=concepts,
+            waiting=[],
+        )
+
+    def add_rows(self, columns: Sequence[list[Any]]) -> None:
+        """Add a batch of the columns of `_verdict_query`."""
+        trials, judges, named, times, flags = columns
+        known = self.concepts
+        self.waiting.append(
+            (
+                text_array(trials),
+                np.array([self.versions[judge] for judge in judges], dtype=np.int32),
+                np.array([known.setdefault(concept, len(known)) for concept in named], dtype=np.int32),
+                np.array(flags, dtype=np.int64),
+                _microseconds(times),
+            )
+        )
+        if len(self.waiting) >= PORTION:
+            self.place_rows()
+
+    def place_rows(self) -> None:
+        """Put the rows that wait where they belong; those on trials that are not of the table are dropped."""
+        if not self.waiting:
+            return
+        trials = pa.chunked_array([rows[0] for rows in self.waiting])
+        place = compute.fill_null(compute.index_in(trials, value_set=self.trials), UNHEARD).to_numpy()
+        judge, concept, flags, at = (np.concatenate(part) for part in list(zip(*self.waiting, strict=True))[1:])
+        self.waiting.clear()
+        there = np.flatnonzero(place >= 0)
+        row, column = place[there], judge[there]
+        told = self.code.with_concepts(flags[there], concept[there], self.targets[row], self.concepts[NONE])
+        self.codes[row, column] = told
+        self.at[row, column] = at[there]
 
 
-def _microseconds(stamps: Sequence[str | None]) -> Moments:
+def _microseconds(stamps: Sequence[object]) -> Moments:
     """ISO 8601 time stamps as microseconds since 1970; `NO_TIME` where one is missing or invalid."""
-    times = pd.to_datetime(pd.Series(list(stamps), dtype=object), utc=True, format="ISO8601", errors="coerce")
-    return times.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64)
+    try:
+        known = text_array(stamps).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    except (pa.ArrowInvalid, TypeError):  # one of them is none, or has no offset
+        times = pd.to_datetime(pd.Series(list(stamps), dtype=object), utc=True, format="ISO8601", errors="coerce")
+        return times.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64)
+    return np.asarray(known.fill_null(NO_TIME).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _check_cells(cells: pd.DataFrame) -> None:
@@ -206,17 +262,53 @@ def _check_cells(cells: pd.DataFrame) -> None:
                 raise WrongValueError(trial_table.name, column, rule.describe_problem(value))
 
 
-def _check_codes(store: Store, versions: Sequence[str], codes: Places) -> None:
-    for place, version in enumerate(versions):
-        if len(codes) and codes[:, place].max() >= WRONG:
-            verdict_frame(store, [version])  # names the row
-            raise StoreError(f"verdicts of {version}: a flag is neither true nor false: 'gnomon doctor' says where")
+def check_flags(store: Store, version: str, codes: NDArray[np.int64]) -> None:
+    """Check that no verdict of a judge version holds a flag that is neither true nor false.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    version : str
+        Judge version.
+    codes : array (n,) of int
+        Numbers of its verdicts (`VerdictCode`).
+
+    Raises
+    ------
+    StoreError
+        If one does.
+    """
+    if codes.max(initial=0) >= WRONG:
+        store.read_frame(
+            select(verdict_table.c.id, *fact_columns(verdict_table)).where(verdict_table.c.judge == version)
+        )
+        raise StoreError(f"verdicts of {version}: a flag is neither true nor false: 'gnomon doctor' says where")
 
 
-def _distinct_verdicts(
-    cells: pd.DataFrame, cell: Places, codes: Places, code: VerdictCode, rule: str
+def distinct_verdicts(
+    cells: pd.DataFrame, cell: Places, codes: NDArray[np.int64], code: VerdictCode, rule: str
 ) -> tuple[pd.DataFrame, Places]:
-    """The distinct verdicts with their outcomes, and which of them each verdict is."""
+    """The distinct verdicts with their outcomes, and which of them each verdict is.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Distinct kinds of trials: arm, target and what else they have.
+    cell : array (n,) of int
+        Row of `cells` of each trial.
+    codes : array (n, V) of int
+        Numbers of the verdicts of V versions; 0 where there is none that counts.
+    code : VerdictCode
+        How facts become a number.
+    rule : str
+        Name of the outcome rule.
+
+    Returns
+    -------
+    (pandas.DataFrame, array (n, V) of int)
+        `kinds` and `kind` as in `VerdictTable`.
+    """
     width = 1 + int(codes.max(initial=0))
     keys = np.where(codes > 0, cell[:, None].astype(np.int64) * width + codes, -1)
     place, distinct = pd.factorize(keys.ravel())
@@ -225,7 +317,7 @@ def _distinct_verdicts(
     kind = number[place].reshape(codes.shape) if len(distinct) else np.full(codes.shape, UNHEARD, dtype=np.int32)
     where, what = np.divmod(np.asarray(distinct)[heard], width)
     about = cells.iloc[where].reset_index(drop=True)
-    said = code.decode(what.astype(np.int32), cast("pd.Series[str]", about["target"]))
+    said = code.decode(what, cast("pd.Series[str]", about["target"]))
     kinds = pd.concat([pd.DataFrame({"cell": where}), about, said], axis=1)
     ruled = with_outcomes(kinds, rule)
     columns = {DERIVED[name]: ruled[name].reindex(kinds.index).astype(object) for name in DERIVED}

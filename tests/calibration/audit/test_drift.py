@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import Table
 
-from gnomon.calibration.audit.drift import judge_drift, repeat_consistency, stratified_trend
+from gnomon.calibration.audit.drift import judge_drift, stratified_trend
+from gnomon.calibration.audit.repeats import repeat_consistency
 from gnomon.calibration.error_rates.confusion import collect_evidence, verdict_times
 from gnomon.data.records import Facts, JudgeVersion, Label, Split, Trial, Verdict, VerdictState
 from gnomon.data.storage.store import Store
@@ -138,11 +139,11 @@ def test_a_judge_asked_again_is_measured_against_itself(store: Store, make_trial
     store.add_judge(JudgeVersion("j1", "judge", "lexicon", {}))
     trials = [make_trial(replicate=place).id for place in range(5)]
     store.add_verdicts([Verdict(trial, "j1", NAMED) for trial in trials])
-    assert repeat_consistency(store, "j1") is None, "asked once"
+    assert repeat_consistency(store, ["j1"]) == {"j1": None}, "asked once"
     again = [NAMED, NAMED, SILENT, Facts(False, "none", True, True)]
     store.add_verdicts([Verdict(trial, "j1", facts, sample=1) for trial, facts in zip(trials, again, strict=False)])
     store.add_verdicts([Verdict(trials[4], "j1", None, VerdictState.UNPARSABLE, sample=1)])
-    twice = repeat_consistency(store, "j1")
+    twice = repeat_consistency(store, ["j1"])["j1"]
     assert (twice.trials, twice.samples) == (4, 8)
     assert (twice.same_outcome.value, twice.same_event.value) == (0.5, 0.5)
     assert not math.isnan(twice.same_outcome.low)

@@ -18,6 +18,7 @@ from gnomon.calibration.observations.frames import judge_splits, verdicts_with_o
 from gnomon.calibration.observations.verdict_table import NO_TIME, read_verdict_table
 from gnomon.data.errors import StoreError
 from gnomon.data.records import Facts, JudgeVersion, Label, Trial, Verdict, VerdictState
+from gnomon.data.storage.columns import column_batches
 from gnomon.data.storage.store import Store
 
 store_url = on_both
@@ -80,10 +81,10 @@ def label_trials(store: Store) -> list[str]:
     return ids
 
 
-def test_more_versions_than_a_query_joins_are_read_in_parts(judged: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_are_placed_in_portions(judged: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = read_verdict_table(judged, VERSIONS)
-    monkeypatch.setattr(verdict_table, "MOST_VOICES", 1)
-    monkeypatch.setattr(verdict_table, "PORTION", 7)
+    monkeypatch.setattr(column_batches, "BATCH", 7)
+    monkeypatch.setattr(verdict_table, "PORTION", 2)
     parts = read_verdict_table(judged, VERSIONS)
     assert list(parts.trials) == list(whole.trials)
     for one, other in ((parts.counted_kinds(v), whole.counted_kinds(v)) for v in VERSIONS):

@@ -1,0 +1,56 @@
+"""Rows of a query as columns, in batches: for millions of rows, of which an object each would take most of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import pyarrow as pa
+from sqlalchemy import Connection, Select
+
+BATCH = 2_000
+"""Rows that are fetched at once: few enough that the processor's cache holds them while they become columns."""
+
+
+def fetch_columns(connection: Connection, query: Select[Any]) -> Iterator[list[list[Any]]]:
+    """The rows of a query in batches, each a list of columns; what the driver says, not checked nor converted.
+
+    Parameters
+    ----------
+    connection : Connection
+        Open read transaction.
+    query : Select
+        The query, with one column at least.
+
+    Yields
+    ------
+    list of list
+        For each column the values of at most `BATCH` rows.
+    """
+    options = {"stream_results": True, "max_row_buffer": 1}
+    result = connection.execution_options(**options).execute(query)
+    places = range(len(result.keys()))
+    try:
+        batch: Sequence[Any] = [first] if (first := result.fetchone()) else []  # the row that SQLAlchemy has buffered
+        rows = cast(Any, result).cursor  # the driver's: SQLAlchemy makes an object of each row
+        while batch:
+            yield [[row[place] for row in batch] for place in places]
+            batch = rows.fetchmany(BATCH)
+    finally:
+        result.close()
+
+
+def text_array(values: Sequence[object]) -> pa.Array:
+    """Texts and None as an Arrow array.
+
+    Raises
+    ------
+    TypeError
+        If a value is neither: SQLite keeps whatever it is given.
+    """
+    array = pa.array(values)
+    if pa.types.is_null(array.type):
+        return array.cast(pa.string())
+    if not pa.types.is_string(array.type):
+        raise TypeError(f"no text but {array.type}")
+    return array
