@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from gnomon.data.errors import UnknownNameError
@@ -175,6 +176,42 @@ _SPAN_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SPANS: dict[str, Span] = {}
 Span.ALL, Span.GENERATION, Span.FROM_MARKER = Span("all"), Span("generation"), Span("from_marker")
 _EVERYWHERE = (Span.ALL, Span.GENERATION, Span.FROM_MARKER)
+
+
+FIELDS = "fields"
+"""Key of a protocol's content under which it declares further fields of its trials, such as their language."""
+PLACES = ("subject", "concept", "protocol", "date")
+"""What every study's trials and verdicts are told apart by; `date` is the day of the verdict (UTC)."""
+TRIAL_FIELDS = ("layer", "strength", "span", "measure", "source")
+SUBJECT_FIELDS = ("family", "variant")
+"""Further fields of every trial: its own, and those of its subject."""
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+LONGEST_FIELD = 100
+"""Characters of the longest value of a declared field."""
+
+
+def check_field(name: str, value: object) -> str | int | float:
+    """A declared field's value without white space around it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the field.
+    value : object
+        A text or a number.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken or no name of a field, or the value is none; the message says what to write.
+    """
+    if not _FIELD_NAME.fullmatch(name) or name in (*PLACES, *TRIAL_FIELDS, *SUBJECT_FIELDS, "arm", "study", FIELDS):
+        raise ValueError(f"field '{name}': has the name of something else: write its name in letters a-z, 0-9 and _")
+    if isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_FIELD:
+        return value.strip()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"field '{name}': write a number, or a text of at most {LONGEST_FIELD} characters")
+    return value
 
 
 class Split(StrEnum):

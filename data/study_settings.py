@@ -73,13 +73,14 @@ class TransportSettings(BaseModel):
     """What a study said beforehand of errors that are learnt in one place and used in another.
 
     `margin` is the greatest difference of a rate that does not matter, None if none was said; `error` the greatest
-    probability of a wrong decision.
+    probability of a wrong decision; `by` fields in each of whose values errors of another study must hold.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     margin: float | None = Field(default=None, gt=0, lt=1)
     error: float = Field(default=0.05, gt=0, lt=0.5)
+    by: tuple[str, ...] = ()
 
 
 class StudySettings(BaseModel):

@@ -348,7 +348,9 @@ def certify(
 @app.command()
 def transport(
     folder: Folder,
-    by: Annotated[str, typer.Option(help="what places differ in: subject, concept, protocol or date")] = "subject",
+    by: Annotated[
+        str, typer.Option(help="what places differ in: subject, concept, protocol, date, or a field such as language")
+    ] = "subject",
     judge: Annotated[str | None, typer.Option(help="name or version; by default the study's first judge")] = None,
     margin: Annotated[
         float | None, typer.Option(help="difference of a rate that does not matter; by default [transport] margin")
@@ -358,7 +360,7 @@ def transport(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check whether a judge's errors learnt on some models, concepts, protocols or dates may be used on others."""
+    """Check whether a judge's errors learnt on some models, concepts, languages or dates may be used on others."""
     from gnomon.commands.judges import certify as command
 
     _show(command.check_transport(folder, by, judge, margin, learnt or []), json, command.print_transport)

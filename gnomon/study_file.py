@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     PositiveInt,
     RootModel,
     ValidationError,
@@ -278,11 +279,18 @@ class ExternalSpec(StudyTable):
 
 class TransportSpec(StudyTable):
     """What is said beforehand of errors that are learnt in one place and used in another: the greatest difference of a
-    sensitivity or specificity that does not matter, and the greatest probability of a wrong decision.
+    sensitivity or specificity that does not matter, the greatest probability of a wrong decision, and fields of trials
+    (such as `language`) in each of whose values the errors of `[[fit.external]]` must hold.
     """
 
     margin: float | None = Field(default=None, gt=0, lt=1)
     error: float = Field(default=0.05, gt=0, lt=0.5)
+    by: list[str] = Field(default_factory=list, max_length=4)
+
+    def as_settings(self) -> dict[str, JsonValue]:
+        """As it is stored; `by` only where it says something, as in studies from before it."""
+        said: dict[str, JsonValue] = {"margin": self.margin, "error": self.error}
+        return {**said, "by": list(self.by)} if self.by else said
 
 
 class FitSpec(StudyTable):

@@ -18,6 +18,8 @@ from gnomon.data.results import Estimate, ResultPart
 
 CARD_SCHEMA = 1
 """Number of the present form of a card; a card of another form is not read."""
+LANGUAGE = "language"
+"""The declared field that a card always names, known or not."""
 
 
 class CardJudge(ResultPart):
@@ -94,6 +96,8 @@ class CardAxes(ResultPart):
     arms: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     """By hash."""
+    fields: Mapping[str, tuple[str, ...]] = {}
+    """Values of the fields that protocols declare, such as the language, by the field's name."""
 
 
 class CardScope(ResultPart):
@@ -102,7 +106,7 @@ class CardScope(ResultPart):
     measured: CardAxes
     unmeasured: CardAxes
     languages: tuple[str, ...] | None = None
-    """Null: not known."""
+    """Values of the field `language` in the labelled trials; null: not known."""
 
 
 class CardRules(ResultPart):

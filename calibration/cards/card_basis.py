@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from sqlalchemy import func, select
 
 from gnomon.calibration.cards.calibration_card import (
+    LANGUAGE,
     CardAxes,
     CardBasis,
     CardJudge,
@@ -27,6 +28,7 @@ from gnomon.calibration.observations.frames import (
     judge_splits,
     verdict_frame,
 )
+from gnomon.calibration.observations.trial_fields import declared_fields
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, further_names
 from gnomon.data.records import canonical_hash
@@ -213,9 +215,15 @@ def _card_scope(store: Store, labelled: Sequence[str]) -> CardScope:
     parts = [store.read_frame(of.where(column.id.in_(chunk))) for chunk in split_chunks(list(labelled))]
     measured = _axis_values(pd.concat(parts) if parts else store.read_frame(of.limit(0)))
     present = _axis_values(store.read_frame(of.where(*is_readable(store))))
+    fields, every = (declared_fields(store, axes["protocols"]) for axes in (measured, present))
+    besides = {name: tuple(value for value in every[name] if value not in fields.get(name, ())) for name in every}
     return CardScope(
-        measured=CardAxes(**measured),
-        unmeasured=CardAxes(**{axis: tuple(sorted({*present[axis]} - {*measured[axis]})) for axis in AXES}),
+        measured=CardAxes(**measured, fields=fields),
+        unmeasured=CardAxes(
+            **{axis: tuple(sorted({*present[axis]} - {*measured[axis]})) for axis in AXES},
+            fields={name: values for name, values in besides.items() if values},
+        ),
+        languages=fields.get(LANGUAGE),
     )
 
 

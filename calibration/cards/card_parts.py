@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from gnomon.calibration.cards.calibration_card import AttackResult, CardParts
 from gnomon.calibration.graded.study_calibration import graded_calibration
+from gnomon.calibration.observations.trial_fields import declared_fields
 from gnomon.calibration.panel_worth.panel_worth import panel_of_version
 from gnomon.calibration.sequential.running_errors import running_errors
 from gnomon.calibration.susceptibility.judge_susceptibility import judge_susceptibility
@@ -80,6 +81,7 @@ def _part_or_none(measure: Callable[[], Part | None]) -> Part | None:
 
 
 def _transport_by_axis(store: Store, version: str, view: str) -> dict[str, TransportAudit] | None:
-    """By what the places differ in, where there are two or more."""
-    audits = {axis: audit_transport(store, version, axis, view=view) for axis in PLACES}
+    """By what the places differ in, declared fields such as the language included, where there are two or more."""
+    axes = (*PLACES, *declared_fields(store))
+    audits = {axis: audit_transport(store, version, axis, view=view) for axis in axes}
     return {axis: each for axis, each in audits.items() if len(each.decisions) > 1} or None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from gnomon.calibration.cards.calibration_card import AttackResult, CalibrationCard, CardArm, CardAxes
+from gnomon.calibration.cards.calibration_card import LANGUAGE, AttackResult, CalibrationCard, CardArm, CardAxes
 from gnomon.data.results import Estimate
 
 SHORT = 12
@@ -108,7 +108,8 @@ def scope_sentences(card: CalibrationCard) -> list[str]:
     scope, verdicts = card.basis.valid_for, card.basis.verdicts
     dates = f", verdicts of {str(verdicts.start)[:10]} to {str(verdicts.end)[:10]}" if verdicts.start else ""
     told = [f"Valid for {_axes_phrase(scope.measured)}{dates}; language: {_joined(scope.languages or ['not known'])}."]
-    if besides := _axes_phrase(scope.unmeasured):
+    others = [f"language {_joined(named)}"] if (named := scope.unmeasured.fields.get(LANGUAGE)) else []
+    if besides := "; ".join(filter(None, [_axes_phrase(scope.unmeasured), *others])):
         told.append(f"Not for what the study has besides, of which no trial is labelled: {besides}.")
     return told
 
@@ -165,6 +166,7 @@ def _axes_phrase(axes: CardAxes) -> str:
         if values:
             shown = [value.removesuffix("@") if axis == "subjects" else value[:32] for value in values]
             parts.append(f"{name} {_joined(shown)}")
+    parts += [f"{name} {_joined(values)}" for name, values in axes.fields.items() if name != LANGUAGE]
     return "; ".join(parts)
 
 

@@ -131,7 +131,7 @@ def _verdict_changes(before: CardBasis, now: CardBasis) -> Iterator[str]:
 
 
 def _scope_changes(before: CardBasis, now: CardBasis) -> Iterator[str]:
-    """Models, concepts, arms and protocols that the study had not when the card was made."""
+    """Models, concepts, arms, protocols and declared fields' values that the study had not when the card was made."""
     for axis in AXES:
         known, present = (
             {*getattr(scope.measured, axis), *getattr(scope.unmeasured, axis)}
@@ -139,6 +139,13 @@ def _scope_changes(before: CardBasis, now: CardBasis) -> Iterator[str]:
         )
         if fresh := sorted(present - known):
             yield f"{AXIS_WORDS[axis]}: {_listed(fresh)} outside of what the card is valid for"
+    for name in sorted({*now.valid_for.measured.fields, *now.valid_for.unmeasured.fields}):
+        known, present = (
+            {*scope.measured.fields.get(name, ()), *scope.unmeasured.fields.get(name, ())}
+            for scope in (before.valid_for, now.valid_for)
+        )
+        if fresh := sorted(present - known):
+            yield f"{name}: {_listed(fresh)} outside of what the card is valid for"
 
 
 def _attack_changes(before: AttackResult | None, now: AttackResult | None) -> Iterator[str]:

@@ -8,7 +8,7 @@ It conditions on the labels, the judge version and the margin that was said befo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -22,18 +22,18 @@ from gnomon.calibration.error_rates.confusion import (
     verdict_times,
 )
 from gnomon.calibration.numerics.proportions import Count
-from gnomon.calibration.observations.frames import arms_in
+from gnomon.calibration.observations.frames import arms_in, trial_frame
 from gnomon.calibration.observations.measured_splits import splits_before_test
+from gnomon.calibration.observations.trial_fields import field_values
 from gnomon.calibration.transport.equivalence import DEFAULT_ERROR, RateCounts, RateName, decide_transport
 from gnomon.calibration.transport.transport_results import TransportAudit, TransportDecision, TransportOutcome
-from gnomon.data.errors import InputError, UnknownNameError
+from gnomon.data.errors import UnknownNameError
+from gnomon.data.records import PLACES
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import protocols as protocol_table
 from gnomon.data.storage.tables import trials as trial_table
 from gnomon.data.study_settings import ExternalRow, load_settings
 
-AXES = ("subject", "concept", "protocol", "date")
-"""What trials of one study are told apart by; `date` is the day of the verdict (UTC)."""
 _COLUMN = {"subject": "subject", "concept": "target", "protocol": "protocol", "date": "date"}
 STUDY = "study"
 _EVENT = "event"
@@ -70,8 +70,9 @@ def audit_transport(
         Store of the study.
     judge : str
         Name of the judge (its newest version), a version or the beginning of one.
-    axis : {"subject", "concept", "protocol", "date"}
-        What places differ in.
+    axis : str
+        What places differ in: `subject`, `concept`, `protocol`, `date`, or a field that trials carry (`field_names`),
+        such as `language`.
     plan : TransportPlan, optional
         Margin, error and where errors are learnt; by default those of the study's settings, learnt on all others.
     view : str, optional
@@ -85,18 +86,16 @@ def audit_transport(
     Raises
     ------
     InputError
-        If the axis is not known.
+        If no trial has such a field.
     UnknownNameError
         If the judge has no verdict, or a place in `plan.learnt` does not exist.
     """
-    if axis not in AXES:
-        raise InputError(f"transport by '{axis}': is not known: choose from {', '.join(AXES)}")
     settings = load_settings(store)
     chosen = plan or planned_transport(store)
     asked = find_version(versions_with_verdicts(store), judge)
     splits = splits_before_test(asked)
     found = collect_evidence(store, [asked.version], view or settings.label_view, splits=splits)[0]
-    column = _COLUMN[axis]
+    column = _COLUMN.get(axis, axis)
     judged, pairs = (_with_places(store, asked.version, axis, rows) for rows in (found.judged, found.pairs))
     names = sorted(judged[column].dropna().astype(str).unique())
     if unknown := [name for name in chosen.learnt if name not in names]:
@@ -106,7 +105,8 @@ def audit_transport(
         for name in names
         if name not in chosen.learnt
     }
-    return _as_audit(asked.judge, asked.version, axis, chosen, decide_places(places, chosen))
+    without = int(pairs[column].isna().sum()) if axis not in PLACES else 0
+    return _as_audit(asked.judge, asked.version, axis, chosen, decide_places(places, chosen), without)
 
 
 def planned_transport(store: Store) -> TransportPlan:
@@ -133,7 +133,8 @@ def audit_external(
 ) -> list[TransportAudit]:
     """Whether errors that come from another study (`[[fit.external]]`) may be used on this one.
 
-    Each arm of each judge is a place: what was learnt elsewhere is compared with this study's own labels.
+    Each arm of each judge is a place: what was learnt elsewhere is compared with this study's own labels. Where the
+    study says `[transport] by`, each value of these fields in an arm is one, and the errors must hold in each.
 
     Parameters
     ----------
@@ -152,34 +153,61 @@ def audit_external(
         One for each judge in `external`, in order; the family is that of its arms.
     """
     chosen = plan or planned_transport(store)
+    by = load_settings(store).transport.by
     audits = []
     for judge in dict.fromkeys(each.judge for each in external):
         mine = [each for each in external if each.judge == judge]
         version, pairs = _own_pairs(store, judge, view or load_settings(store).label_view)
+        arms = dict.fromkeys(each.arm for each in mine)
+        parts = {
+            name: (arm, rows)
+            for arm in arms
+            for name, rows in _places_in_arm(store, version, arm, pairs[pairs["arm"] == arm], by)
+        }
         places = {
-            arm: [
+            name: [
                 RateCounts(arm, rate, learnt, used)
-                for (rate, learnt), used in zip(
-                    _external_counts(mine, arm), _rate_counts(pairs[pairs["arm"] == arm]), strict=True
-                )
+                for (rate, learnt), used in zip(_external_counts(mine, arm), _rate_counts(rows), strict=True)
                 if learnt[1]
             ]
-            for arm in dict.fromkeys(each.arm for each in mine)
+            for name, (arm, rows) in parts.items()
         }
         waived = {each.arm for each in mine if each.unchecked}
         decisions = [
-            each.model_copy(update={"unchecked": each.name in waived and each.outcome is not TransportOutcome.PASS})
+            each.model_copy(
+                update={"unchecked": parts[each.name][0] in waived and each.outcome is not TransportOutcome.PASS}
+            )
             for each in decide_places(places, chosen)
         ]
         audits.append(_as_audit(judge, version, STUDY, chosen, decisions))
     return audits
 
 
+def _places_in_arm(
+    store: Store, version: str, arm: str, pairs: pd.DataFrame, by: Sequence[str]
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """An arm's labelled trials as a whole, or those of each value that some fields have in its trials, labelled or not.
+
+    Trials without a value are a place too: errors are used on them as on the others.
+    """
+    if not by:
+        yield arm, pairs
+        return
+    every = trial_frame(store)
+    every = every[every["arm"] == arm]
+    for name in by:
+        known = _with_places(store, version, name, every)
+        places = (f"{name} " + known[_COLUMN.get(name, name)]).fillna(f"no {name}")
+        for place in sorted(places.unique()):
+            wanted = set(known.loc[places == place, "trial"])
+            yield f"{arm}, {place}", pairs[pairs["trial"].isin(wanted)]
+
+
 def _own_pairs(store: Store, judge: str, view: str) -> tuple[str, pd.DataFrame]:
     """Newest version of a judge and its verdicts on labelled trials; none where it has no verdict here."""
     known = versions_with_verdicts(store)
     if judge not in set(known["name"]):
-        return "", pd.DataFrame({"arm": [], "event": [], "true_event": [], "weight": []})
+        return "", pd.DataFrame({"trial": [], "arm": [], "event": [], "true_event": [], "weight": []})
     asked = find_version(known, judge)
     return asked.version, collect_evidence(store, [asked.version], view, splits=splits_before_test(asked))[0].pairs
 
@@ -197,7 +225,7 @@ def _external_counts(rows: Iterable[ExternalRow], arm: str) -> list[tuple[RateNa
 
 
 def _with_places(store: Store, version: str, axis: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the column that tells places apart."""
+    """Rows with the column that tells places apart. Raises `InputError` if no trial has such a field."""
     if axis == "protocol":
         names = select(trial_table.c.id.label("trial"), protocol_table.c.name.label("protocol"))
         known = store.read_frame(names.join(protocol_table, protocol_table.c.hash == trial_table.c.protocol))
@@ -206,6 +234,8 @@ def _with_places(store: Store, version: str, axis: str, rows: pd.DataFrame) -> p
         times = verdict_times(store, [version])
         days = times.assign(date=times["at"].dt.strftime("%Y-%m-%d"))[["trial", "date"]]
         return rows.merge(days, on="trial", how="left")
+    if axis not in PLACES:
+        return rows.merge(field_values(store, axis).rename(columns={"value": axis}), on="trial", how="left")
     return rows
 
 
@@ -234,7 +264,7 @@ def _rate_counts(rows: pd.DataFrame) -> tuple[Count, Count]:
 
 
 def _as_audit(
-    judge: str, version: str, axis: str, plan: TransportPlan, decisions: Sequence[TransportDecision]
+    judge: str, version: str, axis: str, plan: TransportPlan, decisions: Sequence[TransportDecision], without: int = 0
 ) -> TransportAudit:
     audit = TransportAudit(
         judge=judge,
@@ -244,6 +274,7 @@ def _as_audit(
         error=plan.error,
         places=sum(each.p_within is not None for each in decisions),
         decisions=tuple(decisions),
+        without=without,
         words="",
     )
     return audit.model_copy(update={"words": transport_sentences(audit)})
@@ -251,7 +282,10 @@ def _as_audit(
 
 def transport_sentences(audit: TransportAudit) -> str:
     """What was decided, by which margin, with what error, in one to three sentences."""
-    there = "another study" if audit.axis == STUDY else f"the other {audit.axis}s"
+    if audit.axis == STUDY:
+        there = "another study"
+    else:
+        there = f"the other {audit.axis}s" if audit.axis in PLACES else f"trials of another {audit.axis}"
     if not audit.decisions:
         return f"Whether errors of {audit.judge} travel was not checked: no {audit.axis} to compare."
     if audit.margin is None:
@@ -266,5 +300,7 @@ def transport_sentences(audit: TransportAudit) -> str:
         f"Errors of {audit.judge} learnt on {there}, with a margin of {audit.margin:g} said beforehand "
         f"(a wrong pass has a probability of at most {audit.error:g}{family}): {'; '.join(parts)}."
     )
+    if audit.without:
+        told += f" Without a {audit.axis}, and left out: {audit.without} labelled trials."
     used = [each.name for each in audit.decisions if each.unchecked]
     return f"{told} Used unchecked, as the study file says: {', '.join(used)}." if used else told

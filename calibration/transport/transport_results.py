@@ -54,7 +54,7 @@ class TransportDecision(ResultPart):
     """Whether errors learnt elsewhere may be used in one place: passes only if every rate of every arm does."""
 
     name: str
-    """The model, concept, protocol, date or study where they would be used."""
+    """The model, concept, protocol, date, value of a field, or arm of this study where they would be used."""
     outcome: TransportOutcome
     p_within: float | None
     """Largest p value of its rates, adjusted for the number of places (Holm)."""
@@ -74,7 +74,7 @@ class TransportAudit(ResultDocument):
     version: str
     """Empty for errors that come from another study without a version."""
     axis: str
-    """What the places differ in: subject, concept, protocol, date, or study."""
+    """What the places differ in: subject, concept, protocol, date, a field that trials carry, or study."""
     margin: float | None
     """Greatest difference of a rate that does not matter, said beforehand (`[transport] margin`)."""
     error: float
@@ -82,6 +82,8 @@ class TransportAudit(ResultDocument):
     places: int
     """Places that could be checked: the family of tests."""
     decisions: tuple[TransportDecision, ...]
+    without: int = 0
+    """Labelled trials that lack the field, and are left out."""
     words: str
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from gnomon.data.errors import InputError
@@ -16,6 +16,7 @@ from gnomon.data.foreign_documents.json_documents import read_text_file
 from gnomon.data.foreign_documents.toml_documents import decode_toml
 from gnomon.data.importers.tabular.value_ranges import YES_NO, parse_threshold, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
+from gnomon.data.records import check_field
 
 
 class ConstantColumn(BaseModel):
@@ -38,8 +39,12 @@ Source = Annotated[str, Field(min_length=1)] | ConstantColumn
 KeyColumns = Annotated[list[Source], Field(min_length=1, max_length=20)]
 ListedValue = str | bool | int | float
 ValueLists = dict[str, dict[str, ListedValue]]
-BESIDE_SOURCES = frozenset(("values", "threshold", "each", "where", "further", "key"))
+BESIDE_SOURCES = frozenset(("values", "threshold", "each", "where", "further", "key", "fields"))
 """Keys of a part that name no single column."""
+
+
+FIELD_KEY = "fields."
+"""Beginning of our name of a further field of a trial, in messages as in the map."""
 
 
 class MapPart(BaseModel):
@@ -60,7 +65,8 @@ class MapPart(BaseModel):
 
 class TrialPart(MapPart):
     """Columns of the trial. `key` is the table's own name of the trial: a column, several, or the row's number; `id`
-    refers to a trial already in the study instead.
+    refers to a trial already in the study instead. `fields` are further ones by name, such as `language`; they are kept
+    with the protocol.
     """
 
     key: Source | KeyColumns | RowNumberKey | None = None
@@ -78,6 +84,18 @@ class TrialPart(MapPart):
     protocol: Source | None = None
     seed: Source | None = None
     time: Source | None = None
+    fields: dict[str, Source] = Field(default_factory=dict)
+
+    @field_validator("fields")
+    @classmethod
+    def _are_fields(cls, fields: dict[str, Source]) -> dict[str, Source]:
+        for name, source in fields.items():
+            check_field(name, source.value if isinstance(source, ConstantColumn) else name)
+        return fields
+
+    def mapped_sources(self) -> dict[str, Source]:
+        """What is mapped, by our names; further fields as `FIELD_KEY` and the name."""
+        return {**super().mapped_sources(), **{FIELD_KEY + name: source for name, source in self.fields.items()}}
 
 
 class FactsPart(MapPart):

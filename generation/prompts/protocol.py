@@ -15,14 +15,16 @@ from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.foreign_documents.bounds import SMALL_TEXT
 from gnomon.data.foreign_documents.json_documents import read_text_file
 from gnomon.data.foreign_documents.toml_documents import decode_toml
-from gnomon.data.records import REPORT, Span, canonical_hash
+from gnomon.data.records import FIELDS, REPORT, Span, canonical_hash
 from gnomon.generation.prompts.protocol_parts import (
     AlsoSteered,
+    FieldValue,
     NamedSpan,
     PlainFormat,
     ProtocolMeasure,
     TemplateValue,
     parse_also,
+    parse_fields,
     parse_measure,
     parse_plain,
     parse_span_name,
@@ -34,7 +36,7 @@ from gnomon.generation.prompts.protocol_parts import (
 
 ROLES = ("system", "user", "assistant")
 WANTED = {"name": str, "messages": list, "marker": str, "span": str, "temperature": float | int, "max_tokens": int}
-OPTIONAL = ("stop", "spans", "also", "measure", "template", "plain", "thinking")
+OPTIONAL = ("stop", "spans", "also", "measure", "template", "plain", "thinking", FIELDS)
 """Keys of a protocol file."""
 
 
@@ -59,7 +61,7 @@ class Protocol:
 
     `spans` are further ones by name; `also` are spans at which the vector is added besides. `template` are arguments of
     the chat template, `plain` is the format for a model without one, `thinking` the two texts between which the
-    subject thinks before it answers.
+    subject thinks before it answers. `fields` are what else is said of its trials by name, such as their language.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Protocol:
     template: tuple[tuple[str, TemplateValue], ...] = ()
     plain: PlainFormat | None = None
     thinking: tuple[str, str] | None = None
+    fields: tuple[tuple[str, FieldValue], ...] = ()
 
     @property
     def is_answer_begun(self) -> bool:
@@ -109,6 +112,7 @@ class Protocol:
             "template": dict(self.template),
             "plain": asdict(self.plain) if self.plain else None,
             "thinking": list(self.thinking or ()),
+            FIELDS: dict(self.fields),
         }
         return {**plain, **{key: value for key, value in further.items() if value}}
 
@@ -182,6 +186,7 @@ def _parse_protocol(text: str, where: str) -> Protocol:
         template=parse_template(values.get("template", {}), where),
         plain=parse_plain(values["plain"], where) if "plain" in values else None,
         thinking=parse_thinking(values["thinking"], where) if "thinking" in values else None,
+        fields=parse_fields(values.get(FIELDS, {}), where),
     )
     _check_protocol(protocol, where)
     return protocol

@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 from pydantic import JsonValue
 
 from gnomon.data.errors import InputError
-from gnomon.data.records import Span
+from gnomon.data.records import Span, check_field
 
 SpanPart = Literal["first", "middle", "last"]
 TemplateValue = bool | int | float | str
+FieldValue = int | float | str
 OWN_CONCEPT, OWN_SPAN = "{concept}", "{span}"
 """Expected options that stand for the concept and for the span of the trial itself."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -289,6 +290,28 @@ def parse_template(value: object, where: str) -> tuple[tuple[str, TemplateValue]
                 "the model's chat template knows, such as enable_thinking = false"
             )
     return tuple(sorted(said.items()))
+
+
+def parse_fields(value: object, where: str) -> tuple[tuple[str, FieldValue], ...]:
+    """What is said of a protocol's trials by name, such as their language, sorted by name.
+
+    Parameters
+    ----------
+    value : object
+        Table `fields`.
+    where : str
+        The protocol.
+
+    Raises
+    ------
+    InputError
+        If a name is taken, or a value is no text or number.
+    """
+    said = _as_table(value, "[fields]", where)
+    try:
+        return tuple(sorted((name, check_field(name, content)) for name, content in said.items()))
+    except ValueError as error:
+        raise InputError(f"protocol {where}: [fields]: {error}") from None
 
 
 def parse_plain(value: object, where: str) -> PlainFormat:

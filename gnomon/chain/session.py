@@ -267,7 +267,7 @@ def _study_settings(
     if variants or "variants" in held:
         settings["variants"] = variants
     if file.transport != TransportSpec() or "transport" in held:
-        settings["transport"] = file.transport.model_dump(mode="json")
+        settings["transport"] = file.transport.as_settings()
     if file.fit.external or "external" in held:
         settings["external"] = [each.model_dump(mode="json") for each in file.fit.external]
     if scope is not None or "scope" in held:

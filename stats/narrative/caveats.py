@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gnomon.calibration.transport.transport_audit import audit_external
 from gnomon.calibration.transport.transport_results import TransportDecision, TransportOutcome
+from gnomon.data.errors import InputError
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.formatting import join_names
@@ -31,7 +32,10 @@ def study_caveats(views: Iterable[str]) -> tuple[str, ...]:
 def external_caveats(store: Store) -> tuple[str, ...]:
     """What a reader of corrected estimates must know of judges' errors that come from another study; most have none."""
     external = load_settings(store).external
-    audits = audit_external(store, external) if external else []
+    try:
+        audits = audit_external(store, external) if external else []
+    except InputError as error:  # a field that no trial has
+        return (f"Corrected estimates use errors of another study, and that they hold here was not checked: {error}.",)
     return tuple(_external_caveat(audit.judge, each) for audit in audits for each in audit.decisions)
 
 

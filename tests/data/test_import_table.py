@@ -11,8 +11,10 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import select
 
+from gnomon.calibration.observations.trial_fields import declared_fields, field_values
 from gnomon.data.errors import InputError
 from gnomon.data.importers import ImportOptions, parse_files
+from gnomon.data.importers.row_builders import imported_protocol
 from gnomon.data.records import LabelPolicy, RaterKind
 from gnomon.data.storage import tables
 
@@ -308,3 +310,32 @@ def test_the_same_answer_under_another_guideline_is_a_label_of_its_own(store, tm
     found = [(label.policy, label.revision, label.claims) for label in labels(store)]
     assert found == [("", 0, True), (old.hash, 1, True), (new.hash, 2, True)]
     assert set(store.label_policies()) == {old.hash, new.hash}
+
+
+FIELDS_MAP = MAP.replace("\n[verdict]", 'fields = {language = "lang", prompt = {value = "v2"}}\n\n[verdict]', 1)
+
+
+def test_further_fields_of_trials_are_kept_with_their_protocol(store, tmp_path, column_map):
+    """They are part of what was put to the subject: rows that differ in them are of different protocols."""
+    rows = [{**ROW, "sample": f"s{k}", "lang": lang} for k, lang in enumerate(["de", " de ", "fr", ""])]
+    landed, problems = bring(store, write(tmp_path / "t.csv", rows), column_map(FIELDS_MAP))
+    assert (landed.new["trials"], problems) == (4, [])
+    assert declared_fields(store) == {"language": ("de", "fr"), "prompt": ("v2",)}
+    found = field_values(store, "language")
+    assert sorted(found["value"]) == ["de", "de", "fr"], "an empty cell has no value"
+    names = {row.name for row in store._fetch_all(select(tables.protocols))}
+    assert "my study unknown (language de, prompt v2)" in names
+    assert bring(store, tmp_path / "t.csv", column_map(FIELDS_MAP))[0].new["trials"] == 0
+
+
+def test_a_map_without_further_fields_makes_the_trials_that_it_always_made(store, tmp_path, column_map):
+    bring(store, write(tmp_path / "t.csv", [ROW]), column_map())
+    (trial,) = store.load_trials()
+    assert trial.condition.protocol == imported_protocol("my study", "unknown").hash
+
+
+@pytest.mark.parametrize("name", ["arm", "subject", "Language", "date"])
+def test_a_further_field_has_a_name_of_its_own(tmp_path, column_map, name):
+    text = FIELDS_MAP.replace("language =", f"{name} =")
+    with pytest.raises(InputError, match=f"field '{name}': has the name of something else"):
+        parse_files("table", [write(tmp_path / "t.csv", [{**ROW, "lang": "de"}])], ImportOptions(map=column_map(text)))

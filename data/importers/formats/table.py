@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from gnomon.data.errors import InputError
 from gnomon.data.facts import PASSED
 from gnomon.data.importers import row_builders
 from gnomon.data.importers.column_map import (
+    FIELD_KEY,
     ColumnMap,
     ConstantColumn,
     LabelPart,
@@ -55,7 +56,20 @@ from gnomon.data.importers.tabular.table_files import FileLayout, table_rows
 from gnomon.data.importers.tabular.value_ranges import FlagReader, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import NONE, OTHER, SCORE, Arm, Exposure, Facts, JudgeVersion, RaterKind, RaterRole, Trial
+from gnomon.data.records import (
+    FIELDS,
+    NONE,
+    OTHER,
+    SCORE,
+    Arm,
+    Exposure,
+    Facts,
+    JudgeVersion,
+    RaterKind,
+    RaterRole,
+    Trial,
+    check_field,
+)
 
 NAME = "table"
 TOTALS = frozenset(("total", "totals", "grand total", "subtotal"))
@@ -66,7 +80,7 @@ WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str, sort_keys=True)
 BESIDE = ("quote", "raw", "time")
 PLAIN = frozenset((str, bool, type(None)))
 """Types whose equal values have the same JSON text, unlike 1, 1.0 and true."""
-CONDITION = ("arm", "concept", "layer", "strength", "magnitude", "depth", "span", "protocol", "seed")
+CONDITION = frozenset(("arm", "concept", "layer", "strength", "magnitude", "depth", "span", "protocol", "seed"))
 
 
 def read_files(
@@ -270,7 +284,9 @@ def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _Table
         return row_builders.ImportedRow(place, named, None, None, None, key=key, read_facts=read_facts)
     name = parse_name(about, "subject") if columns.trial.subject is not None else reading.options.subject or UNNAMED
     subject = row_builders.subject_named(name, parse_number(about, "parameters") or reading.options.parameters)
-    said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"))
+    fields = ((name, _field_text(name, about[FIELD_KEY + name])) for name in sorted(columns.trial.fields))
+    given = tuple((name, text) for name, text in fields if text is not None)
+    said = _make_protocol(columns.source, str(about.get("protocol") or "unknown"), given)
     trial = _parse_trial(about, key, subject, said)
     reading.tally.without_arm += columns.trial.arm is not None and is_empty(about.get("arm"))
     facts = _read_facts(row, reading, trial.condition.arm, trial.condition.concept, own=True)
@@ -293,7 +309,7 @@ def _parse_row(place: SourceLocation, numbered: tuple[int, Row], reading: _Table
 def _joins_by_key(columns: ColumnMap) -> bool:
     """Whether rows may be of trials that the study has: they have no response, and nothing of a trial's condition."""
     about = columns.trial.mapped_sources()
-    return not isinstance(about.get("answer"), str) and not any(name in about for name in CONDITION)
+    return not isinstance(about.get("answer"), str) and not columns.trial.fields and not about.keys() & CONDITION
 
 
 def _row_key(place: SourceLocation, number: int, row: Row, about: Row, columns: ColumnMap) -> row_builders.SourceKey:
@@ -323,8 +339,24 @@ def _key_cell(row: Row, column: Source, name: str | None = None) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _make_protocol(source: str, name: str) -> row_builders.ImportedProtocol:
-    return row_builders.imported_protocol(source, name)
+def _make_protocol(source: str, name: str, fields: tuple[tuple[str, str], ...] = ()) -> row_builders.ImportedProtocol:
+    """The protocol of a row; what is said of its trials by further fields is part of it and stands in its name."""
+    if not fields:
+        return row_builders.imported_protocol(source, name)
+    made = row_builders.imported_protocol(source, name, **{FIELDS: dict(fields)})
+    shown = ", ".join(f"{field} {value}" for field, value in fields)
+    return replace(made, name=f"{made.name} ({shown})"[:100])
+
+
+def _field_text(name: str, value: object) -> str | None:
+    """A further field of a trial; None in an empty cell. A whole number is the same however the file writes it."""
+    if is_empty(value):
+        return None
+    try:
+        text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        return str(check_field(name, text))
+    except ValueError as error:
+        raise RowError(str(error)) from None
 
 
 def _parse_trial(about: Row, key: row_builders.SourceKey, subject: Any, said: row_builders.ImportedProtocol) -> Trial:

@@ -86,7 +86,7 @@ def check_transport(
     folder : Path
         The study's folder.
     axis : str
-        subject, concept, protocol or date.
+        subject, concept, protocol, date, or a field that trials carry.
     judge : str, optional
         Name or version; None for the study's first judge with verdicts.
     margin : float, optional

@@ -14,7 +14,8 @@ import pytest
 from gnomon.calibration.audit.document import audit_views, count_test_looks
 from gnomon.calibration.cards.calibration_card import CalibrationCard
 from gnomon.calibration.cards.card_assembly import make_card
-from gnomon.calibration.cards.card_basis import card_label_rows
+from gnomon.calibration.cards.card_basis import card_basis, card_label_rows
+from gnomon.calibration.cards.card_sentences import scope_sentences
 from gnomon.calibration.cards.staleness import card_staleness
 from gnomon.data.records import Arm, Facts, JudgeVersion, Label, LabelKind, LabelPolicy, Subject, Verdict, trial_seed
 from gnomon.data.storage.engines import sqlite_file, sqlite_url
@@ -167,6 +168,27 @@ def test_a_new_model_and_protocol_are_outside(store: Store, card: CalibrationCar
     told = card_staleness(card, store)
     assert any(clause.startswith("models: other@r0") for clause in told)
     assert any(clause.startswith("protocols: p1") for clause in told)
+
+
+def test_a_new_language_is_outside_and_a_language_of_labelled_trials_is_named(
+    store: Store, card: CalibrationCard
+) -> None:
+    assert card.basis.valid_for.languages is None
+    assert "language: not known" in " ".join(scope_sentences(card))
+    store.add_protocol("p-de", "p-de", {"messages": [], "fields": {"language": "de", "version": 2}})
+    new_trial(store, protocol="p-de")
+    told = card_staleness(card, store)
+    assert "language: de outside of what the card is valid for" in told
+    assert "version: 2 outside of what the card is valid for" in told
+    scope = card_basis(store, "careful-1", "blind").valid_for
+    assert (scope.languages, dict(scope.unmeasured.fields)) == (None, {"language": ("de",), "version": ("2",)})
+    again = card.model_copy(update={"basis": card.basis.model_copy(update={"valid_for": scope})})
+    assert not any("language" in clause for clause in card_staleness(again, store))
+    assert "version 2; language de." in scope_sentences(again)[-1]
+    measured = scope.model_copy(update={"languages": ("de",), "measured": scope.unmeasured})
+    told = scope_sentences(card.model_copy(update={"basis": card.basis.model_copy(update={"valid_for": measured})}))
+    assert "version 2" in told[0]
+    assert "language: de." in told[0]
 
 
 def test_another_release_of_gnomon_is_told(store: Store, card: CalibrationCard) -> None:

@@ -95,7 +95,7 @@ def test_other_axes_name_their_places(two_models, axis, place):
 
 def test_an_unknown_axis_place_or_judge_is_told(two_models):
     store = two_models({"a": (0.9, 0.9)}, n=20)
-    with pytest.raises(InputError, match="by 'moon': is not known: choose from subject, concept, protocol, date"):
+    with pytest.raises(InputError, match="field 'moon': no trial has it: choose from "):
         audit_transport(store, "j", "moon", MARGIN)
     with pytest.raises(UnknownNameError, match="subject 'z': has no verdict of j: choose from a"):
         audit_transport(store, "j", "subject", TransportPlan(0.1, learnt=("z",)))
@@ -142,3 +142,81 @@ def test_the_caveat_stands_beside_corrected_figures(two_models):
     assert "passed the check against the margin" in external_caveats(store)[0]
     store.save_settings({"external": [row | {"unchecked": True, "said": "event"} for row in rows]})
     assert "unchecked, as the study file says (unchecked = true; fail" in external_caveats(store)[0]
+
+
+@pytest.fixture
+def two_languages(store: Store) -> Callable[..., Store]:
+    """Control trials under two prompts whose protocols say their language; the judge's errors differ by it."""
+
+    def fill(rates: Mapping[str, tuple[float, float]], n: int = 300) -> Store:
+        store.save_settings({"name": "s", "concepts": ["ocean"], "judges": ["j"], "rule": "strict"})
+        store.add_subjects([Subject("a", 1e9, "toy", "instruct", "r0")])
+        store.add_judge(JudgeVersion("j-1", "j", "simulated", {}))
+        random = np.random.default_rng(5)
+        for name, right in rates.items():
+            fields = {} if name == "none" else {"fields": {"language": name, "prompt": 2}}
+            store.add_protocol(name, "asked", {"messages": [], "temperature": 1.0, **fields})
+            condition = Condition("a", "r0", Arm.CONTROL, None, None, 0.0, Span.GENERATION, name, None, 1)
+            ids = [condition.trial_id(place) for place in range(n)]
+            store.add_trials([Trial(i, condition, k, trial_seed(i), f"a {k}", "stop", 2) for k, i in enumerate(ids)])
+            truth = {i: k % 2 == 0 for k, i in enumerate(ids)}
+            good = {i: random.random() < right[0 if truth[i] else 1] for i in ids}
+            store.add_verdicts([Verdict(i, "j-1", CLAIM if truth[i] == good[i] else DENIAL) for i in ids])
+            store.add_labels([Label(i, "ann", CLAIM if truth[i] else DENIAL) for i in ids])
+        return store
+
+    return fill
+
+
+def test_places_may_differ_in_any_field_that_trials_carry(two_languages):
+    store = two_languages({"en": (0.95, 0.95), "de": (0.95, 0.95), "fr": (0.95, 0.4)})
+    found = audit_transport(store, "j", "language", TransportPlan(0.15, learnt=("en",)))
+    assert found.outcomes == {"de": TransportOutcome.PASS, "fr": TransportOutcome.FAIL}
+    assert "learnt on trials of another language" in found.words
+    assert audit_transport(store, "j", "prompt", MARGIN).outcomes == {"2": TransportOutcome.NOT_CHECKED}
+
+
+def test_trials_without_the_field_are_left_out_and_told(two_languages):
+    found = audit_transport(two_languages({"en": (0.9, 0.9), "de": (0.9, 0.9), "none": (0.9, 0.1)}), "j", "language")
+    labelled = sum(rate.used.of for each in found.decisions for rate in each.rates)
+    assert set(found.outcomes) == {"en", "de"}
+    assert found.without == pytest.approx(labelled / 2, rel=0.2)
+    with_margin = audit_transport(two_languages({}), "j", "language", MARGIN)
+    assert f"Without a language, and left out: {found.without} labelled trials." in with_margin.words
+
+
+def test_an_unknown_field_is_told_with_those_that_exist(two_languages):
+    store = two_languages({"en": (0.9, 0.9)}, n=10)
+    with pytest.raises(InputError, match=r"field 'moon': no trial has it: choose from .*language, prompt, temp"):
+        audit_transport(store, "j", "moon", MARGIN)
+
+
+def test_errors_of_another_study_must_hold_in_each_language_where_the_study_says_so(two_languages):
+    """On average they hold; in one language, where nobody looked, they do not."""
+    store = two_languages({"en": (0.95, 0.99), "de": (0.95, 0.7)})
+    settings = store.study_settings()
+    (whole,) = audit_external(store, external(170, 30), MARGIN)
+    assert whole.outcomes == {"control": "pass"}
+    store.save_settings({**settings, "transport": {"margin": 0.15, "error": 0.05, "by": ["language"]}})
+    (found,) = audit_external(store, external(170, 30))
+    assert set(found.outcomes) == {"control, language de", "control, language en"}
+    assert not found.travels
+    (waived,) = audit_external(store, external(170, 30, unchecked=True))
+    assert {each.unchecked for each in waived.decisions if each.outcome != "pass"} == {True}
+
+
+def test_trials_without_the_field_must_pass_too(two_languages):
+    store = two_languages({"en": (0.95, 0.95), "none": (0.95, 0.3)})
+    store.save_settings({**store.study_settings(), "transport": {"margin": 0.15, "error": 0.05, "by": ["language"]}})
+    (found,) = audit_external(store, external(190, 10))
+    assert found.outcomes == {"control, language en": "pass", "control, no language": "fail"}
+
+
+def test_a_field_that_no_trial_has_is_told_where_figures_stand(two_languages):
+    store = two_languages({"none": (0.95, 0.95)})
+    settings = {"transport": {"margin": 0.15, "error": 0.05, "by": ["language"]}}
+    store.save_settings(
+        {**store.study_settings(), **settings, "external": [row.model_dump() for row in external(9, 1)]}
+    )
+    (told,) = external_caveats(store)
+    assert "was not checked: field 'language': no trial has it" in told

@@ -52,6 +52,9 @@ enable_thinking = false
 [plain]
 user = "Q: {content}\\n"
 answer = "A:"
+[fields]
+language = "en"
+version = 2
 """
 
 
@@ -226,6 +229,7 @@ def test_a_file_says_all_of_it(tmp_path: Any) -> None:
         template=(("enable_thinking", False),),
         plain=PlainFormat(user="Q: {content}\n", answer="A:"),
         thinking=("<think>", "</think>"),
+        fields=(("language", "en"), ("version", 2)),
     )
     content = found.hashed_content()
     assert content["spans"] == {
@@ -250,9 +254,12 @@ def test_a_file_says_all_of_it(tmp_path: Any) -> None:
             {"plain": None},
             {"plain": PlainFormat()},
             {"thinking": None},
+            {"fields": ()},
+            {"fields": (("language", "de"), ("version", 2))},
         )
     }
-    assert len(hashes) == 11
+    assert len(hashes) == 13
+    assert "fields" not in replace(found, fields=()).hashed_content()
 
 
 @pytest.mark.parametrize(
@@ -292,6 +299,9 @@ def test_a_file_says_all_of_it(tmp_path: Any) -> None:
         (("enable_thinking = false", "tools = []"), r"\[template\]: 'tools' can't be given here"),
         (('"Q: {content}\\n"', '"Q:"'), r"\[plain\]: 'user' must be a text with {content} in it 1 times"),
         (('"A:"', '"A: {content}"'), r"\[plain\]: 'answer' must be a text with {content} in it 0 times"),
+        (('language = "en"', 'layer = "en"'), r"\[fields\]: field 'layer': has the name of something else"),
+        (('language = "en"', "language = true"), r"\[fields\]: field 'language': write a number, or a text"),
+        (('language = "en"', 'language = " "'), r"\[fields\]: field 'language': write a number, or a text"),
         ((', "</think>"]', "]"), "'thinking' must be two texts"),
         (('role = "assistant"', 'role = "system"'), "the last message must be the user's"),
     ],
