@@ -190,11 +190,11 @@ def _places_in_arm(
 
     Trials without a value are a place too: errors are used on them as on the others.
     """
-    if not by:
+    every = trial_frame(store) if by else pd.DataFrame({"arm": []})
+    every = every[every["arm"] == arm]
+    if every.empty:  # nothing to divide by: the arm as a whole is not shown either
         yield arm, pairs
         return
-    every = trial_frame(store)
-    every = every[every["arm"] == arm]
     for name in by:
         known = _with_places(store, version, name, every)
         places = (f"{name} " + known[_COLUMN.get(name, name)]).fillna(f"no {name}")

@@ -337,6 +337,7 @@ def test_errors_of_another_study_need_a_check_before_they_are_used(folder, store
     margin = OpenStudy(folder, read_study(folder), store)
     sync_settings(store, margin.file)
     assert load_settings(store).transport.margin == 0.1
+    assert "by" not in store.study_settings()["transport"], "as studies from before it have it"
     with pytest.raises(InputError, match="not checked"):
         fitting._require_transport(margin)
     change(folder, "n = 3\n", "n = 3\nunchecked = true\n")
@@ -352,5 +353,9 @@ def test_what_is_taken_out_of_the_file_is_taken_out_of_the_settings(folder, stor
         file.write(f"\n{EXTERNAL}\n[transport]\nmargin = 0.1\n")
     sync_settings(store, read_study(folder))
     assert load_settings(store).external[0].n == 3
+    with (folder / "study.toml").open("a") as file:
+        file.write('by = ["language"]\n')
+    sync_settings(store, read_study(folder))
+    assert load_settings(store).transport.by == ("language",)
     sync_settings(store, plain)
     assert (load_settings(store).external, load_settings(store).transport.margin) == ((), None)

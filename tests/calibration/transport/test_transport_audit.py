@@ -212,6 +212,13 @@ def test_trials_without_the_field_must_pass_too(two_languages):
     assert found.outcomes == {"control, language en": "pass", "control, no language": "fail"}
 
 
+def test_an_arm_without_trials_is_not_checked_and_not_forgotten(two_languages):
+    store = two_languages({"en": (0.95, 0.95)}, n=20)
+    store.save_settings({**store.study_settings(), "transport": {"margin": 0.15, "error": 0.05, "by": ["language"]}})
+    (found,) = audit_external(store, [row.model_copy(update={"arm": "random"}) for row in external(190, 10)])
+    assert found.outcomes == {"random": "not checked"}
+
+
 def test_a_field_that_no_trial_has_is_told_where_figures_stand(two_languages):
     store = two_languages({"none": (0.95, 0.95)})
     settings = {"transport": {"margin": 0.15, "error": 0.05, "by": ["language"]}}
