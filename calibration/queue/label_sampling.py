@@ -107,7 +107,7 @@ def next_items(
     if strategy in LOOKS_AGAIN:
         items = draw_relabelled(store, rater, strategy, n, random)
         return [item for item in items if store.acquire_lease(item.trial, rater, lease_seconds)]
-    pool, state = labelling_candidates(store, rater), _study_state(store)
+    pool, state = labelling_candidates(store, rater), queue_state(store)
     if strategy == UNCERTAIN:
         estimand = sample_size.default_estimand(store) if estimand is None else estimand
         telling, order = most_informative_strata(store, estimand, view, pool, n, seed)
@@ -178,7 +178,7 @@ def labelling_candidates(store: Store, rater: str) -> list[str]:
     events = label_events(store)
     own, done = _seen_by(events, rater), set(standing_labels(events)["trial"])
     held = store.leased_to_others(rater)
-    free = [trial for trial in _study_state(store).trials if trial not in own and trial not in held]
+    free = [trial for trial in queue_state(store).trials if trial not in own and trial not in held]
     return [trial for trial in free if trial not in done] or free
 
 
@@ -198,15 +198,9 @@ def draw_relabelled(store: Store, rater: str, strategy: str, n: int, random: np.
     random : numpy.random.Generator
         Source of randomness.
     """
-    events = label_events(store)
-    labels = standing_labels(events)
-    if strategy == ADJUDICATE:
-        open_ = rater_disagreements(store, "current")
-        pool, role = set(open_.loc[~open_["adjudicated"], "trial"]), RaterRole.ADJUDICATOR
-    else:
-        raters = labels.groupby("trial")["rater"].nunique()
-        pool, role = set(raters.index[raters == 1]), RaterRole.RATER
-    pool -= _seen_by(events, rater) | store.leased_to_others(rater)
+    labels = standing_labels(label_events(store))
+    role = RaterRole.ADJUDICATOR if strategy == ADJUDICATE else RaterRole.RATER
+    pool = relabelling_candidates(store, rater, strategy) - store.leased_to_others(rater)
     first = labels.drop_duplicates("trial")
     stratum = dict(zip(first["trial"], first["stratum"], strict=True))
     probability = dict(zip(first["trial"], first["probability"], strict=True))
@@ -218,6 +212,28 @@ def draw_relabelled(store: Store, rater: str, strategy: str, n: int, random: np.
     return [QueueItem(trial, stratum[trial], probability[trial], role, selection[trial]) for trial in chosen]
 
 
+def relabelling_candidates(store: Store, rater: str, strategy: str) -> set[str]:
+    """Trials labelled by others that this rater may label too, also those that somebody holds at the moment.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    rater : str
+        Name of the rater.
+    strategy : {"second", "adjudicate"}
+        Trials with exactly one rater, or those on which raters differ and that are not settled.
+    """
+    events = label_events(store)
+    if strategy == ADJUDICATE:
+        open_ = rater_disagreements(store, "current")
+        pool = set(open_.loc[~open_["adjudicated"], "trial"])
+    else:
+        raters = standing_labels(events).groupby("trial")["rater"].nunique()
+        pool = set(raters.index[raters == 1])
+    return pool - _seen_by(events, rater)
+
+
 def _seen_by(events: pd.DataFrame, rater: str) -> set[str]:
     """Trials that a rater has labelled or flagged without retraction."""
     standing = events[(events["kind"] != str(LabelKind.RETRACTION)) & ~events["withdrawn"]]
@@ -225,7 +241,7 @@ def _seen_by(events: pd.DataFrame, rater: str) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _QueueState:
+class QueueState:
     """Trials, the judges of the fit, and the trials on which these reach different outcomes, cached for one state of
     the study.
     """
@@ -236,10 +252,10 @@ class _QueueState:
     judges: tuple[str, ...]
 
 
-_KNOWN: WeakKeyDictionary[Store, _QueueState] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Store, QueueState] = WeakKeyDictionary()
 
 
-def _study_state(store: Store) -> _QueueState:
+def queue_state(store: Store) -> QueueState:
     """Trials and disputed trials, read again when trials or verdicts were added or the study's settings changed.
 
     A rater makes some hundred calls to label a study, and reading all of its verdicts for each would be slow.
@@ -251,7 +267,7 @@ def _study_state(store: Store) -> _QueueState:
     known = _KNOWN.get(store)
     if known is None or known.state != state:
         judges = tuple(fit_judges(store)["version"].tolist())
-        known = _QueueState(state, readable_trials(store), disputed_trials(store, judges), judges)
+        known = QueueState(state, readable_trials(store), disputed_trials(store, judges), judges)
         _KNOWN[store] = known
     return known
 

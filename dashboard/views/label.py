@@ -8,6 +8,7 @@ import streamlit as st
 
 from gnomon.calibration.labels.sampling_strata import ADJUDICATE
 from gnomon.calibration.queue.label_sampling import Strategy
+from gnomon.calibration.queue.queue_sizes import queue_sizes
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth.identity import (
     by_login,
@@ -24,7 +25,9 @@ from gnomon.dashboard.components import keyboard_focus
 from gnomon.dashboard.components.page_errors import tell_on_page, with_errors_in_one_line
 from gnomon.dashboard.labelling import past_label_panel
 from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters
+from gnomon.dashboard.labelling.progress_watch import ProgressWatch, StudyFigures, watch_of
 from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
+from gnomon.dashboard.labelling.queue_words import QUEUES, count_left, empty_words
 from gnomon.data.facts import asked_names
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -32,14 +35,8 @@ from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown
 
 LONGEST_NOTE_TYPED = 2_000
-STRATEGIES: dict[Strategy, str] = {
-    "disputed": "Where judges disagree",
-    "uncertain": "Most informative",
-    "random": "At random",
-    "second": "Second rater",
-    "adjudicate": "Where raters differ",
-}
-
+QUEUE_PARAMETER = "strategy"
+"""URL parameter that keeps the queue."""
 COMPACT = """
 .st-key-label_desk, .st-key-label_desk [data-testid="stVerticalBlock"] { gap: 0.55rem; }
 .st-key-label_desk [data-testid="stHorizontalBlock"] { row-gap: 0.4rem; }
@@ -67,10 +64,11 @@ def show_page() -> None:
     if rater is None or not has_started():
         _ask_to_start(store)
         return
-    desk = _labelling_session(store, rater)
-    _session_sidebar(desk)
+    desk, watch = _labelling_session(store, rater), watch_of(store, rater)
+    figures = watch.keep_up(store, desk.all_labelled)
+    _session_sidebar(desk, figures)
     keyboard_focus.release_focus()
-    _label_next(desk)
+    _label_next(desk, watch, figures)
 
 
 def _ask_to_start(store: Store) -> None:
@@ -107,25 +105,32 @@ def _labelling_session(store: Store, rater: str) -> LabellingSession:
     return desk
 
 
-def _session_sidebar(desk: LabellingSession) -> None:
+def _session_sidebar(desk: LabellingSession, figures: StudyFigures | None) -> None:
     with st.sidebar:
         st.caption("Rater")
         st.text(desk.rater)
         if not by_login() and st.button("Change rater", help="Ask for a name again", type="tertiary"):
             stop_labelling()
             st.rerun()
-        queues = [name for name in STRATEGIES if name != ADJUDICATE or may_adjudicate()]
-        # Not a radio: a selected one captures the keyboard until something else is clicked.
-        chosen = st.pills(
-            "Queue",
-            queues,
-            default=queues[0],
-            required=True,
-            format_func=STRATEGIES.__getitem__,
-            key="strategy",
-            bind="query-params",
-        )
-        _choose_queue(desk, chosen or queues[0])
+        _choose_queue(desk, _queue_choice(figures))
+
+
+def _queue_choice(figures: StudyFigures | None) -> Strategy:
+    """The queues with what each holds. The address keeps the choice by its name, without the number."""
+    queues = [name for name in QUEUES if name != ADJUDICATE or may_adjudicate()]
+    wanted = st.query_params.get(QUEUE_PARAMETER)
+    chosen: Strategy | None = st.pills(  # not a radio: a selected one takes the keyboard until something is clicked
+        "Queue and trials left",
+        queues,
+        default=next((name for name in queues if wanted in (name, QUEUES[name])), queues[0]),
+        required=True,
+        format_func=lambda name: f"{QUEUES[name]} · {count_left(name, figures.sizes)}" if figures else QUEUES[name],
+        key="queue",
+    )
+    queue = chosen or queues[0]
+    if queue != queues[0] or wanted is not None:
+        st.query_params[QUEUE_PARAMETER] = queue
+    return queue
 
 
 def _choose_queue(desk: LabellingSession, queue: Strategy) -> None:
@@ -135,15 +140,15 @@ def _choose_queue(desk: LabellingSession, queue: Strategy) -> None:
     began = desk.item is not None
     at_once = desk.choose_queue(queue)
     if began:
-        desk.message = f"Queue: {STRATEGIES[queue]}" + (
+        desk.message = f"Queue: {QUEUES[queue]}" + (
             "." if at_once else ", from the next trial on: this one has answers already."
         )
 
 
 @st.fragment
 @with_errors_in_one_line
-def _label_next(desk: LabellingSession) -> None:
-    """The fragment that reruns after each key."""
+def _label_next(desk: LabellingSession, watch: ProgressWatch, shown: StudyFigures | None) -> None:
+    """The fragment that reruns after each key; the whole page is drawn again once there are newer numbers."""
     desk.load_next()
     st.html(f"<style>{COMPACT}</style>")
     with st.container(key="label_desk"):
@@ -163,6 +168,8 @@ def _label_next(desk: LabellingSession) -> None:
                 if desk.item is not None:
                     _show_help(desk.store)
     desk.mark_shown()
+    if watch.keep_up(desk.store, desk.all_labelled) is not shown:
+        st.rerun()
 
 
 def _show_progress(desk: LabellingSession) -> None:
@@ -180,7 +187,8 @@ def _show_guideline(desk: LabellingSession) -> None:
 
 def _show_transcript(desk: LabellingSession) -> None:
     if desk.item is None:
-        st.success("This queue is empty for you.", icon=":material/task_alt:")
+        words = empty_words(desk.strategy, queue_sizes(desk.store, desk.rater))
+        st.success(f"This queue is empty for you. {words}", icon=":material/task_alt:")
         st.button("Restore skipped trials", on_click=tell_on_page(desk.restore_skipped), disabled=not desk.skipped)
         return
     item = desk.item
