@@ -106,11 +106,13 @@ def main() -> None:
         ),
     }
     st.session_state["pages"] = pages
+    # The page that opens first has the root as its address, whatever it is given: this one has the name's.
+    named = st.Page(study_page, title="Study", url_path="study", visibility="hidden")
     if is_dark():
         st.html(f"<style>{LEGIBLE}</style>")
     page = None
     with errors_in_one_line("No study to show."):
-        chosen = st.navigation(list(pages.values()), position="sidebar" if identity.is_known() else "hidden")
+        chosen = st.navigation([*pages.values(), named], position="sidebar" if identity.is_known() else "hidden")
         if identity.has_entered():
             study_picker.pick_study()
             page = chosen

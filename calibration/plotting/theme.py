@@ -24,6 +24,20 @@ YELLOW = "#F0E442"
 GREY = "#8A8A8A"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, GREY)
 
+INK = "#6C7A93"
+"""Estimates, intervals and bounds that belong to no arm; told apart by shape and dash. Legible on light and dark."""
+
+OUTCOME_COLOURS = {
+    "identified": "#5E3C99",
+    "claimed": "#B2ABD2",
+    "denied": "#DCDCDC",
+    "denied or other": "#C3CAD3",
+    "incoherent": "#CDB68F",
+    "refused": "#7A4B21",
+}
+"""The colour of each outcome in every chart, after ColorBrewer's PuOr, which no arm has: from a named concept over a
+denial to a refusal. Order is that of stacked bars."""
+
 # Lightness decreases throughout and fastest near 0.55, so that dark text is legible below that and white text above.
 SEQUENTIAL = {0.0: "#F1F5FA", 0.5: "#A5C8E6", 0.6: "#2F72B0", 1.0: "#0B3C73"}
 WHITE_TEXT_FROM = 0.56

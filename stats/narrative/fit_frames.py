@@ -30,6 +30,7 @@ from gnomon.stats.results import (
     ResultModel,
     StoredFit,
     WithheldEstimate,
+    YoudenRow,
     rows_frame,
 )
 from gnomon.stats.stored_fits import newest_fits
@@ -81,6 +82,7 @@ class FitFrames:
     headline: HeadlineChoice | None = None
     outdated: tuple[str, ...] = ()
     arm_rates: tuple[EstimateRow, ...] = ()
+    judges: tuple[YoudenRow, ...] = ()
 
     def comparison_entry(self, entry: str) -> pd.DataFrame:
         """An entry of the fit's comparisons (`gnomon.stats.estimands.comparisons`); empty if the fit has none."""
@@ -155,6 +157,7 @@ def read_fit(fit: StoredFit, outdated: Sequence[str] = ()) -> FitFrames:
         headline=None if failed else result.headline,
         outdated=tuple(outdated),
         arm_rates=() if failed else tuple(result.arm_event_rates),
+        judges=() if failed else result.judges,
         **frames,
     )
 

@@ -1,0 +1,155 @@
+"""The answer of a study: a sentence, cards with intervals, the outcomes of each arm, and where the estimates come
+from.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from gnomon.dashboard import study_picker
+from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.components.table_panel import show_table
+from gnomon.data.errors import NotEnoughDataError, UnknownNameError
+from gnomon.data.glossary import define_terms
+from gnomon.data.storage.store import Store
+from gnomon.stats.cells.outcome_counts import OutcomeCount, study_outcomes
+from gnomon.stats.charts.outcome_charts import outcome_chart, outcome_frame
+from gnomon.stats.narrative.formatting import escape_markdown, format_percent, format_points, non_breaking
+from gnomon.stats.narrative.study_answer import AnswerValue, StudyAnswer, range_values
+from gnomon.stats.results import YoudenRow
+from gnomon.stats.tables.estimate_table import EstimateTable, Interval, TableColumn
+from gnomon.stats.tables.outcome_table import outcome_table
+
+ALL_MODELS = "All models"
+CARD = 200
+"""Width of a card in pixels; cards wrap where the page is narrow."""
+BASIS = "Posterior means with 95 % intervals, {basis}."
+
+
+def show_answer(answer: StudyAnswer) -> None:
+    """The sentence and the cards; of several models the range, or the model that is picked."""
+    st.subheader(non_breaking(escape_markdown(answer.sentence)), anchor=False)
+    chosen = ALL_MODELS
+    if len(answer.models) > 1:
+        options = [ALL_MODELS, *answer.models]
+        if st.session_state.get("model") not in options:
+            st.session_state.pop("model", None)
+        chosen = st.selectbox("Estimates of", options, key="model", bind="query-params", width=420)
+    with st.container(horizontal=True, gap="small"):
+        if chosen == ALL_MODELS and len(answer.models) > 1:
+            for value, least, most in range_values(answer.models).values():
+                _range_card(answer, value, least, most)
+        else:
+            for value in answer.models[chosen if chosen in answer.models else next(iter(answer.models))]:
+                _value_card(value)
+        for row in _first_judge(answer.judges):
+            _judge_card(row)
+    basis = BASIS.format(basis=answer.basis)
+    if answer.judges:
+        basis += " Youden's J is that of the corrected fit, from all labels; Judges has the audit's."
+    st.caption(non_breaking(escape_markdown(basis)))
+
+
+def _value_card(value: AnswerValue) -> None:
+    row = value.interval
+    if row is None:
+        why = escape_markdown(f"{value.definition} Not shown: {value.reason.rstrip('.')}.")
+        st.metric(value.label, "withheld", help=why, width=CARD, border=True)
+        return
+    _card(value.label, *_told(value), escape_markdown(value.definition))
+
+
+def _range_card(answer: StudyAnswer, value: AnswerValue, least: str, most: str) -> None:
+    rows = [one.interval for each in answer.models.values() for one in each if one.estimand == value.estimand]
+    means = [row.mean for row in rows if row is not None]
+    low, high = (_percent(end, value) for end in (min(means), max(means)))
+    told = [value.definition, f"Least: {least}", f"Greatest: {most}"]
+    _card(value.label, f"{low} to {high} %", "across models", "\n\n".join(map(escape_markdown, told)))
+
+
+def _judge_card(row: YoudenRow) -> None:
+    label = f"Youden's J of {row.judge}, {row.arm}"
+    shown = f"{row.mean:.2f}".replace("-", "−")
+    ends = " to ".join(f"{end:.2f}".replace("-", "−") for end in (row.low95, row.high95))
+    _card(label, shown, f"{ends} (95 %)", define_terms("Youden's J"))
+
+
+def _card(label: str, value: str, under: str, help_: str) -> None:
+    st.metric(
+        label, non_breaking(value), non_breaking(under), delta_color="off", delta_arrow="off",
+        help=non_breaking(help_), width=CARD, border=True,
+    )  # fmt: skip
+
+
+def _told(value: AnswerValue) -> tuple[str, str]:
+    """Value and interval of a card."""
+    row = value.interval
+    assert row is not None
+    ends = " to ".join(_percent(end, value) for end in (row.low95, row.high95))
+    return f"{_percent(row.mean, value)} %", f"{ends} % (95 %)"
+
+
+def _percent(rate: float, value: AnswerValue) -> str:
+    return format_points(rate) if value.is_difference else format_percent(rate).removesuffix(" %")
+
+
+def _first_judge(rows: tuple[YoudenRow, ...]) -> list[YoudenRow]:
+    return [row for row in rows if row.judge == rows[0].judge]
+
+
+def show_judges(answer: StudyAnswer) -> None:
+    """Youden's J of all judges where there are several."""
+    names = list(dict.fromkeys(row.judge for row in answer.judges))
+    if len(names) < 2:
+        return
+    arms = list(dict.fromkeys(row.arm for row in answer.judges))
+    known = {(row.judge, row.arm): Interval(row.mean, row.low95, row.high95) for row in answer.judges}
+    columns = (TableColumn("judge", "Judge", terms=("judge",)), *(TableColumn(arm, arm, "number") for arm in arms))
+    rows = tuple({"judge": name, **{arm: known.get((name, arm)) for arm in arms}} for name in names)
+    caption = "Youden's J of the event in each arm, posterior of the corrected fit from all labels and verdicts."
+    with st.expander(f"Youden's J of all {len(names)} judges"):
+        show_table(EstimateTable("judge-youden", caption, columns, rows))
+
+
+def show_outcomes(place: study_picker.StudyRef, store: Store, source: str) -> None:
+    """What the trials of each arm end in: one bar for each model and arm, and the table.
+
+    Parameters
+    ----------
+    place : StudyRef
+        The study.
+    store : Store
+        Its store.
+    source : str
+        Who says what the outcomes are.
+    """
+    rows = counted_outcomes(place.url, study_picker.change_token(store), store)
+    if not rows:
+        return
+    st.subheader("Outcomes by arm", help=define_terms("outcome", "arm"))
+    table = outcome_table(rows, source)
+    said = "; ".join(
+        f"{row.subject}, {row.arm}: {row.outcome} {format_percent(row.n / max(row.of, 1))}" for row in rows
+    )
+    show_chart(outcome_chart(rows), "outcomes", outcome_frame(rows), words=f"Outcomes by arm. {said}.")
+    with st.expander("Outcomes as a table"):
+        show_table(table)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def counted_outcomes(url: str, stamp: tuple[int, ...], _store: Store) -> tuple[OutcomeCount, ...]:
+    """Outcomes by model and arm, kept until a fact is added to the study; empty without a verdict that counts.
+
+    Parameters
+    ----------
+    url : str
+        URL of the study's database; part of the cache key.
+    stamp : tuple of int
+        The study's change token; part of the cache key.
+    _store : Store
+        The study's store; not part of the cache key.
+    """
+    try:
+        return study_outcomes(_store)
+    except (NotEnoughDataError, UnknownNameError):
+        return ()
