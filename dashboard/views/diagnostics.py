@@ -9,7 +9,7 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
-from gnomon.dashboard.components.coverage_section import show_coverage
+from gnomon.dashboard.sections.coverage_section import show_coverage
 from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import listed_estimands

@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.components import answer_section
 from gnomon.dashboard.components.headline_estimates import show_headline
 from gnomon.dashboard.components.table_panel import show_table
+from gnomon.dashboard.sections import answer_section
 from gnomon.data.arms import steered_arms
 from gnomon.data.glossary import define_terms
 from gnomon.data.records import Arm, VerdictState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from gnomon.dashboard.components.coverage_section import (
+from gnomon.dashboard.sections.coverage_section import (
     estimate_label,
     range_sentence,
     worlds_in_full,
