@@ -34,7 +34,13 @@ def show_headline(fits: Mapping[str, FitFrames]) -> None:
         show_table(table)
 
 
-def show_sensitivity(place: study_picker.StudyRef, store: Store, fits: Mapping[str, FitFrames]) -> None:
+def show_sensitivity(
+    place: study_picker.StudyRef,
+    store: Store,
+    fits: Mapping[str, FitFrames],
+    leave_one_out: EstimateTable,
+    odds_ratios: EstimateTable,
+) -> None:
     """What the headline depends on, each in an expander: concepts, a model's criterion, outcome rule, missing verdicts.
 
     Parameters
@@ -45,10 +51,18 @@ def show_sensitivity(place: study_picker.StudyRef, store: Store, fits: Mapping[s
         Its store.
     fits : mapping of str to FitFrames
         Its fits by view.
+    leave_one_out, odds_ratios : EstimateTable
+        The trend without each model, and odds ratios per doubling of size with the prior's share.
     """
-    _expander("For concepts like these", tables.new_concepts_table(fits))
-    _expander("Signal detection: d' and criterion", tables.signal_detection_table(fits))
+    concepts = tables.new_concepts_table(fits)
     judges = [fit.judge for view, fit in fits.items() if view == "judged"]
+    if not (judges or concepts or leave_one_out or odds_ratios):
+        return
+    st.subheader("Sensitivity")
+    _expander("For concepts like these", concepts)
+    _expander("Trend without one model", leave_one_out)
+    _expander("For models like these: odds ratios, and what the prior decides", odds_ratios)
+    _expander("Signal detection: d' and criterion", tables.signal_detection_table(fits))
     if not judges:
         return
     table, lines = rule_sensitivity(place.url, study_picker.change_token(store), judges[0], store)

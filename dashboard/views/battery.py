@@ -7,17 +7,19 @@ import streamlit as st
 from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.components.measured_battery import cached_summary
+from gnomon.dashboard.components.table_panel import show_table
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.charts import battery_charts
-from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.measures.measure_results import BatterySummary
 from gnomon.stats.narrative.battery import battery_sentences as telling
 from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
 from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
 from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking, with_reader_headings
+from gnomon.stats.tables.estimate_table import table_of_texts
 from gnomon.stats.variants.variant_contrasts import compare_variants
 from gnomon.stats.variants.variant_results import VariantComparison
 
@@ -37,22 +39,6 @@ def show_page() -> None:
     _show_bits(summary, subject)
     _show_variants(cached_variants(place.url, study_picker.change_token(store), store), subject)
     st.caption(escape_markdown(f"{telling.TARGETS} {telling.UNITS}"))
-
-
-@st.cache_data(max_entries=16, show_spinner="Reading the battery")
-def cached_summary(url: str, stamp: tuple[int, ...], _store: Store) -> BatterySummary:
-    """Every estimate of the battery, kept until a fact is added to the study.
-
-    Parameters
-    ----------
-    url : str
-        URL of the study's database; part of the cache key.
-    stamp : tuple of int
-        The study's change token; part of the cache key.
-    _store : Store
-        The study's store; not part of the cache key.
-    """
-    return summarise_battery(battery_trials(_store))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -83,8 +69,8 @@ def _show_variants(comparisons: list[VariantComparison], subject: str) -> None:
             st.text(non_breaking(line))
         if comparison.tasks:
             st.markdown(escape_markdown(f"{comparison.variant} less {comparison.base}"))
-            st.dataframe(variant_table(comparison), hide_index=True, height="content")
-    st.caption(escape_markdown(VARIANT_NOTE))
+            name = f"variant-{comparison.variant}"
+            show_table(table_of_texts(name, VARIANT_NOTE, with_reader_headings(variant_table(comparison))))
 
 
 def _pick_subject(summary: BatterySummary) -> str:
@@ -115,8 +101,7 @@ def _show_tasks(summary: BatterySummary, subject: str) -> None:
     if table.empty:
         return
     st.subheader("Tasks", help=define_terms("battery"))
-    st.dataframe(with_reader_headings(table), hide_index=True, height="content")
-    st.caption(escape_markdown(NOTE))
+    show_table(table_of_texts("battery-tasks", NOTE, with_reader_headings(table)))
     rows = battery_charts.battery_rows(summary, subject)
     words = " ".join(telling.task_sentences(summary, subject))
     show_chart(battery_charts.battery_chart(summary, subject), "battery", rows, words=words)
@@ -131,8 +116,7 @@ def _show_doses(summary: BatterySummary, subject: str) -> None:
     for line in lines:
         st.text(non_breaking(line))
     show_chart(battery_charts.dose_chart(summary, subject), "doses", rows, words=" ".join(lines))
-    st.dataframe(with_reader_headings(dose_table(summary, subject)), hide_index=True, height="content")
-    st.caption(escape_markdown(DOSE_NOTE))
+    show_table(table_of_texts("battery-doses", DOSE_NOTE, with_reader_headings(dose_table(summary, subject))))
 
 
 def _show_bits(summary: BatterySummary, subject: str) -> None:

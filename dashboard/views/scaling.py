@@ -9,15 +9,17 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
-from gnomon.dashboard.components.headline_estimates import show_headline, show_sensitivity, study_caveat_strip
+from gnomon.dashboard.components.headline_estimates import show_sensitivity, study_caveat_strip
+from gnomon.dashboard.components.measured_battery import cached_summary
 from gnomon.dashboard.components.method_estimates import show_methods
+from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.errors import GnomonError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
-from gnomon.stats.cells.aggregation import judged_cells, published_cells
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
+from gnomon.stats.charts.battery_scaling_chart import battery_scaling_chart, battery_scaling_rows
 from gnomon.stats.estimand_registry import (
     ESTIMANDS,
     NET_RAW,
@@ -27,14 +29,18 @@ from gnomon.stats.estimand_registry import (
     listed_estimands,
     primary_estimands,
 )
-from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
+from gnomon.stats.estimands.model_bounds import lee_bounds_by_model
+from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.narrative import estimate_sentences
+from gnomon.stats.narrative.battery.battery_sentences import task_sentences, yes_shift_sentences
 from gnomon.stats.narrative.battery.variant_sentences import judged_variant_sentences
 from gnomon.stats.narrative.caveats import COUNTS_WITHOUT_CORRECTION, PUBLISHED_VIEW
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, default_figure, fit_for, frame_rows
 from gnomon.stats.narrative.fit_sentences import misfit_headline
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
+from gnomon.stats.tables import size_tables
+from gnomon.stats.tables.model_table import model_table
 
 WIDTH, HEIGHT = 720, 400
 APART = 0.005
@@ -50,8 +56,6 @@ def show_page() -> None:
         study_picker.suggest_command(place, "fit", "No fit yet.")
         return
     study_caveat_strip(fits)
-    show_headline(fits)
-    show_sensitivity(place, store, fits)
     name = _estimand_tabs(default_figure(fits))
     st.caption(ESTIMANDS[name].definition)
     fit = fit_for(fits, name, _preferred_fit(fits, name))
@@ -62,12 +66,16 @@ def show_page() -> None:
         st.error(escape_markdown(misfit), icon=":material/error:")
     fit = filter_fit(fit)
     _scaling_chart(fits, fit, name)
+    _size_tables(fit, name)
+    _compare_pairs(fit, name)
+    _all_models(place, store, fits)
     show_methods(fit)
-    _scaling_sentences(place, store, fit, name)
+    _effect_of_refusals(place, store, fit)
     _show_variants(store, fit, name)
-    _compare_pair(fit, name)
     _show_breakdown(fit, name)
     _show_cells(fit, name)
+    _show_battery(place, store)
+    show_sensitivity(place, store, fits, size_tables.leave_one_out_table(fit, name), size_tables.odds_ratio_table(fit))
     st.caption(escape_markdown(fit.design))
 
 
@@ -134,7 +142,7 @@ def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> 
     else:
         every = _every_figure(fits, fit)
         show_chart(estimate_charts.forest_plot(every), "figures", every, words=words)
-        st.text("One model size only: a trend over size cannot be estimated.")
+        st.caption("One model size only: a trend over size cannot be estimated.")
 
 
 def _every_figure(fits: Mapping[str, FitFrames], fit: FitFrames) -> pd.DataFrame:
@@ -171,44 +179,66 @@ def _published_fit() -> FitFrames | None:
     return None
 
 
-def _scaling_sentences(place: study_picker.StudyRef, store: Store, fit: FitFrames, name: str) -> None:
-    rows = fit.overall_estimates(name).sort_values("parameters")
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        st.subheader("Each model", help=define_terms("estimate", "credible interval"))
-        st.text(
-            non_breaking("\n".join(estimate_sentences.figure_sentence(row) for row in frame_rows(rows, TidyEstimate)))
-        )
-    with right:
-        _size_sentences(fit, name)
-    if dips := list(
-        estimate_sentences.refusal_asymmetry(
-            fit.estimands, lee_bounds(place.url, study_picker.change_token(store), fit.view, fit.judge, store)
-        )
-    ):
-        st.subheader("Effect of refusals", help=define_terms("engaged", "engaged net detection", "Lee bounds"))
-        for line in dips:
-            st.text(non_breaking(line))
-    st.subheader(
-        "Which estimate should I use to compare models?",
-        help=define_terms("raw net detection", "engaged net detection", "corrected net detection"),
-    )
-    st.text(estimate_sentences.COMPARABLE)
-
-
-def _size_sentences(fit: FitFrames, name: str) -> None:
-    """Trend through the models that were run, and steps; the population of models in an expander."""
-    st.subheader("Does it change with model size?", help=define_terms("trend", "odds ratio per doubling"))
-    said = [*estimate_sentences.trend_sentences(fit.comparison_entry("slopes"), name)]
-    said += estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name)
-    said += estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name)
-    for line in said or ["Needs at least two model sizes of one variant."]:
+def _size_tables(fit: FitFrames, name: str) -> None:
+    """Steps between the models that were run, and the trend through them."""
+    trends, steps = size_tables.trend_table(fit, name), size_tables.step_table(fit, name)
+    if not trends and not steps:
+        return
+    st.subheader("Does it change with model size?", help=define_terms("trend"))
+    for line in estimate_sentences.trend_sentences(fit.comparison_entry("slopes"), name):
         st.text(non_breaking(line))
-    if lines := list(estimate_sentences.odds_ratio_sentences(fit.comparison_entry("odds_ratios"))):
-        with st.expander("Other models: odds ratios per doubling of size"):
-            st.caption(estimate_sentences.POPULATION)
-            for line in lines:
-                st.text(non_breaking(line))
+    left, right = st.columns(2, gap="large")
+    with left:
+        show_table(steps)
+    with right:
+        show_table(trends)
+
+
+def _compare_pairs(fit: FitFrames, name: str) -> None:
+    """Two chosen models in a sentence, and every pair in a table."""
+    contrasts = fit.contrasts[fit.contrasts["estimand"] == name]
+    if contrasts.empty:
+        return
+    st.subheader("Compare two")
+    sizes = fit.overall_estimates(name).sort_values("parameters")
+    labels = {
+        row.subject: estimate_sentences.size_label(row.subject, row.parameters)
+        for row in frame_rows(sizes, TidyEstimate)
+    }
+    names = list(labels)
+    left, right = st.columns(2)
+    a = left.selectbox("This model", names, index=len(names) - 1, format_func=labels.__getitem__, key="this")
+    b = right.selectbox("against", names, index=0, format_func=labels.__getitem__, key="against")
+    row = estimate_sentences.find_contrast(contrasts, name, a, b)
+    st.text(non_breaking(estimate_sentences.contrast_sentence(row)) if row else "Choose two different models.")
+    one = estimate_sentences.find_contrast(fit.comparison_entry("standard_contrasts"), name, a, b)
+    if row and one and abs(one.mean - row.mean) > APART:
+        st.text(non_breaking(f"With the same design: {estimate_sentences.contrast_sentence(one)}"))
+        st.caption(estimate_sentences.STANDARD)
+    with st.expander("All pairs"):
+        show_table(size_tables.pair_table(fit, name))
+
+
+def _all_models(place: study_picker.StudyRef, store: Store, fits: Mapping[str, FitFrames]) -> None:
+    """Every model in one sortable table, and which of its columns compares models."""
+    bounds = {
+        view: lee_bounds(place.url, study_picker.change_token(store), view, fit.judge, store)
+        for view, fit in fits.items()
+    }
+    if table := model_table(fits, bounds):
+        st.subheader("All models", help=define_terms("estimate", "credible interval"))
+        show_table(table)
+        st.caption(estimate_sentences.COMPARABLE)
+
+
+def _effect_of_refusals(place: study_picker.StudyRef, store: Store, fit: FitFrames) -> None:
+    """Models that refuse one arm much more than the other, and what that does to their estimates."""
+    stamp = study_picker.change_token(store)
+    bounds = lee_bounds(place.url, stamp, fit.view, fit.judge, store)
+    if lines := list(estimate_sentences.refusal_asymmetry(fit.estimands, bounds)):
+        st.subheader("Effect of refusals", help=define_terms("engaged", "engaged net detection", "Lee bounds"))
+        for line in lines:
+            st.text(non_breaking(line))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -237,22 +267,7 @@ def lee_bounds(
     dict of str to EffectBounds
         By subject; a subject that engaged with no trial of an arm is left out.
     """
-    if view.startswith("corrected"):
-        return {}
-    cells = published_cells(_store) if view == "published" else judged_cells(_store, judge)
-    at = {name: place for place, name in enumerate(cells.classes)}
-    found = {}
-    for subject in cells.frame["subject"].unique():
-        mine = (cells.frame["subject"] == subject).to_numpy()
-        both = []
-        for arm in ("injection", "control"):
-            counts = cells.counts[mine & (cells.frame["arm"] == arm).to_numpy()].sum(axis=0)
-            refused = counts[at["refused"]] if "refused" in at else 0
-            events = int(counts[at["event"]]) if "event" in at else 0
-            both.append(ArmCounts(engaged=int(counts.sum() - refused), n=int(counts.sum()), events=events))
-        if all(arm.engaged > 0 for arm in both):
-            found[str(subject)] = bounds_with_interval(*both)
-    return found
+    return lee_bounds_by_model(_store, view, judge)
 
 
 def _show_variants(store: Store, fit: FitFrames, name: str) -> None:
@@ -262,29 +277,6 @@ def _show_variants(store: Store, fit: FitFrames, name: str) -> None:
         st.subheader("Variants of one model", help=define_terms("variant"))
         for line in lines:
             st.text(non_breaking(line))
-
-
-def _compare_pair(fit: FitFrames, name: str) -> None:
-    """Two selected subjects and their comparison."""
-    contrasts = fit.contrasts[fit.contrasts["estimand"] == name]
-    if contrasts.empty:
-        return
-    st.subheader("Compare two")
-    sizes = fit.overall_estimates(name).sort_values("parameters")
-    labels = {
-        row.subject: estimate_sentences.size_label(row.subject, row.parameters)
-        for row in frame_rows(sizes, TidyEstimate)
-    }
-    names = list(labels)
-    left, right = st.columns(2)
-    a = left.selectbox("This model", names, index=len(names) - 1, format_func=labels.__getitem__, key="this")
-    b = right.selectbox("against", names, index=0, format_func=labels.__getitem__, key="against")
-    row = estimate_sentences.find_contrast(contrasts, name, a, b)
-    st.text(non_breaking(estimate_sentences.contrast_sentence(row)) if row else "Choose two different models.")
-    one = estimate_sentences.find_contrast(fit.comparison_entry("standard_contrasts"), name, a, b)
-    if row and one and abs(one.mean - row.mean) > APART:
-        st.text(non_breaking(f"With the same design: {estimate_sentences.contrast_sentence(one)}"))
-        st.caption(estimate_sentences.STANDARD)
 
 
 def _show_breakdown(fit: FitFrames, name: str) -> None:
@@ -307,3 +299,18 @@ def _show_cells(fit: FitFrames, name: str) -> None:
     for line in lines:
         st.text(non_breaking(line))
     show_chart(diagnostic_charts.dose_heatmap(rows), f"{name}-by-depth-and-strength", rows, words=" ".join(lines))
+
+
+def _show_battery(place: study_picker.StudyRef, store: Store) -> None:
+    """The battery's tasks over the models, with their chance lines; detection less the yes-shift beside them."""
+    summary = cached_summary(place.url, study_picker.change_token(store), store)
+    sizes = {subject.name: subject.parameters for subject in store.load_subjects()}
+    rows = battery_scaling_rows(summary, sizes)
+    if rows.empty:
+        return
+    st.subheader("Battery", help=define_terms("battery", "yes-shift"))
+    words = " ".join(line for subject in summary.subjects for line in task_sentences(summary, subject))
+    show_chart(battery_scaling_chart(rows), "battery-by-model", rows, words=words)
+    for subject in summary.subjects:
+        for line in yes_shift_sentences(summary, subject):
+            st.text(non_breaking(line))

@@ -11,7 +11,7 @@ from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFU
 from gnomon.stats.estimand_registry import NET_ENGAGED, NET_RAW, is_difference
 from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
-from gnomon.stats.narrative.formatting import format_percent, format_points, format_size
+from gnomon.stats.narrative.formatting import format_percent, format_points, format_probability, format_size
 from gnomon.stats.results import ContrastRow, DoseCell, ObservedSlope, SizeLadderSpan, SizeOddsRatio
 
 FIRM = 0.975
@@ -49,13 +49,6 @@ def figure_sentence(row: TidyEstimate) -> str:
     sign = is_difference(row.estimand)
     mean, low, high = (format_points(end, sign=sign) for end in (row.mean, row.low95, row.high95))
     return f"{row.subject}: {mean} %, 95 % interval {low} to {high}."
-
-
-def format_probability(probability: float) -> str:
-    """A probability in percent; none is shown as certain."""
-    if probability > 0.999:
-        return "above 99.9 %"
-    return "below 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
 
 
 def find_contrast(contrasts: pd.DataFrame, name: str, a: str, b: str) -> ContrastRow | None:

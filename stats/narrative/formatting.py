@@ -100,6 +100,13 @@ def format_points(rate: float, digits: int = 0, sign: bool = True) -> str:
     return f"{'−' if rate < 0 else '+'}{shown}"
 
 
+def format_probability(probability: float) -> str:
+    """A probability in percent; none is shown as certain."""
+    if probability > 0.999:
+        return "above 99.9 %"
+    return "below 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
+
+
 SMALL = 0.02
 """Intervals of rates that end below this are shown with a decimal."""
 

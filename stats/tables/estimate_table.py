@@ -7,7 +7,7 @@ readers see is made of it in one place.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -15,11 +15,17 @@ import pandas as pd
 
 from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.data.errors import InputError
-from gnomon.stats.narrative.formatting import format_interval, format_percent, format_points, format_size
+from gnomon.stats.narrative.formatting import (
+    format_interval,
+    format_percent,
+    format_points,
+    format_probability,
+    format_size,
+)
 
 ABSENT = "–"
-ColumnKind = Literal["text", "count", "rate", "difference", "number", "p", "size", "range"]
-"""How the values of a column are shown: as they are; 1,024; 31 %; +7 %; 0.42; 0.032; 0.5B; −3 to +9 %."""
+ColumnKind = Literal["text", "count", "rate", "difference", "points", "number", "p", "probability", "size", "range"]
+"""How the values of a column are shown: as they are; 1,024; 31 %; +7 %; +2.6; 0.42; 0.032; 97.5 %; 0.5B; −3 to +9 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,18 +180,19 @@ def show_cell(cell: Cell, kind: ColumnKind) -> str:
     return f"{_show_value(cell.value, kind)} ({_show_value(cell.low, kind)} to {_show_value(cell.high, kind)})"
 
 
+_VALUE_TEXTS: Mapping[ColumnKind, Callable[[float], str]] = {
+    "count": lambda value: f"{value:,.0f}",
+    "rate": format_percent,
+    "difference": lambda value: f"{format_points(value)} %",
+    "points": lambda value: format_points(value, 1),
+    "p": lambda value: format_p(value).removeprefix("p ").removeprefix("= "),
+    "probability": format_probability,
+    "size": format_size,
+}
+
+
 def _show_value(value: float, kind: ColumnKind) -> str:
-    if kind == "count":
-        return f"{value:,.0f}"
-    if kind == "rate":
-        return format_percent(value)
-    if kind == "difference":
-        return f"{format_points(value)} %"
-    if kind == "p":
-        return format_p(value).removeprefix("p ").removeprefix("= ")
-    if kind == "size":
-        return format_size(value)
-    return f"{value:.2f}".replace("-", "−")
+    return _VALUE_TEXTS[kind](value) if kind in _VALUE_TEXTS else f"{value:.2f}".replace("-", "−")
 
 
 def _sort_value(cell: Cell, kind: ColumnKind) -> object:

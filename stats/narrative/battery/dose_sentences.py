@@ -10,8 +10,7 @@ from gnomon.data.results import Estimate
 from gnomon.stats.measures.measure_results import BatterySummary, DoseCurve, PooledCell
 from gnomon.stats.measures.measured_trials_frame import LOGIT
 from gnomon.stats.narrative.battery.battery_sentences import amount_phrase, limits_phrase
-from gnomon.stats.narrative.estimate_sentences import format_probability
-from gnomon.stats.narrative.formatting import format_percent, format_points
+from gnomon.stats.narrative.formatting import format_percent, format_points, format_probability
 
 FOLLOWED = {
     "yes_corrected": "yes-corrected detection",

@@ -11,8 +11,8 @@ from gnomon.data.storage.stored_settings import SubjectVariant
 from gnomon.stats.measures.measure_results import MeasuredEstimate
 from gnomon.stats.measures.measured_trials_frame import LOGIT
 from gnomon.stats.narrative.battery.battery_sentences import amount_phrase, cell_phrase, item_note, limits_phrase
-from gnomon.stats.narrative.estimate_sentences import contrast_sentence, find_contrast, format_probability
-from gnomon.stats.narrative.formatting import count_noun, format_points
+from gnomon.stats.narrative.estimate_sentences import contrast_sentence, find_contrast
+from gnomon.stats.narrative.formatting import count_noun, format_points, format_probability
 from gnomon.stats.variants.variant_results import VariantComparison, VariantTask
 
 CHANGES = {
