@@ -20,11 +20,15 @@ from gnomon.stats.charts.estimate_charts import (
     tooltip_fields,
 )
 from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
+from gnomon.stats.narrative.formatting import format_points
 from gnomon.stats.results import MISFIT_P, OUTCOMES
+
+DARK_TILE = 0.6
+"""Share of the largest estimate from which a tile is dark, so that its text is white."""
 
 
 def dose_heatmap(rows: pd.DataFrame) -> Any:
-    """Net detection by depth and strength, one panel per model: colour is the estimate, text its interval's half-width.
+    """Net detection by depth and strength, one panel per model: colour and text are the estimate, with its half-width.
 
     Parameters
     ----------
@@ -33,6 +37,7 @@ def dose_heatmap(rows: pd.DataFrame) -> Any:
     """
     deep = "depth" if rows["depth"].notna().any() else "layer"
     shown = rows.assign(
+        value=[format_points(mean) for mean in rows["mean"]],
         width=[f"±{50 * (high - low):.0f}" for low, high in zip(rows["low95"], rows["high95"], strict=True)],
         where=[f"{value:.2f}" if deep == "depth" else f"{value:.0f}" for value in rows[deep].fillna(0)],
         dose=[f"{value:g}" for value in rows["strength"]],
@@ -49,9 +54,11 @@ def dose_heatmap(rows: pd.DataFrame) -> Any:
         color=alt.Color("mean:Q", scale=scale, legend=alt.Legend(title="Net detection", format="%")),
         tooltip=[*tooltip_fields(("subject", "Model"), ("where", deep.title()), ("dose", "Strength")), chance],
     )
-    text = base.mark_text(fontSize=11, color="black").encode(text="width:N")
-    layered = alt.layer(tiles, text).properties(width=alt.Step(38), height=alt.Step(ROW_HEIGHT))
-    under = ["Numbers: half the width of the 95 % interval, in points. Depth = layer / number of layers."]
+    ink = alt.condition(f"abs(datum.mean) > {DARK_TILE * reach}", alt.value("white"), alt.value("black"))
+    value = base.mark_text(fontSize=12, dy=-6).encode(text="value:N", color=ink)
+    width = base.mark_text(fontSize=10, dy=7).encode(text="width:N", color=ink)
+    layered = alt.layer(tiles, value, width).properties(width=alt.Step(46), height=alt.Step(ROW_HEIGHT + 6))
+    under = ["Estimate ± half the width of its 95 % interval, in points. Depth = layer / number of layers."]
     return facet_by_subject(
         layered, _with_panel_order(shown), chart_title("Net detection by depth and strength", under)
     )

@@ -21,14 +21,18 @@ def shown(tmp_path: Path) -> Callable[[Callable[[Store], None]], AppTest]:
     def page(url: str) -> None:
         from gnomon.dashboard import study_picker
         from gnomon.dashboard.components import headline_estimates
+        from gnomon.stats.estimand_registry import NET_RAW
         from gnomon.stats.narrative.fit_frames import all_fitted
+        from gnomon.stats.tables import size_tables
 
         place = study_picker.StudyRef("study", url)
         store = study_picker.open_store(place)
         fits = all_fitted(store)
         headline_estimates.study_caveat_strip(fits)
         headline_estimates.show_headline(fits)
-        headline_estimates.show_sensitivity(place, store, fits)
+        fit = next(iter(fits.values()))
+        left_out, odds = size_tables.leave_one_out_table(fit, NET_RAW), size_tables.odds_ratio_table(fit)
+        headline_estimates.show_sensitivity(place, store, fits, left_out, odds)
 
     def run(fill: Callable[[Store], None]) -> AppTest:
         url = sqlite_url(tmp_path / "gnomon.db")
