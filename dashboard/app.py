@@ -11,7 +11,7 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth import identity
-from gnomon.dashboard.components.chart_panel import is_dark
+from gnomon.dashboard.components.chart_panel import FITTING, is_dark
 from gnomon.dashboard.components.page_errors import errors_in_one_line
 
 # An emoji: an icon given by name would be fetched from another host.
@@ -108,8 +108,7 @@ def main() -> None:
     st.session_state["pages"] = pages
     # The page that opens first has the root as its address, whatever it is given: this one has the name's.
     named = st.Page(study_page, title="Study", url_path="study", visibility="hidden")
-    if is_dark():
-        st.html(f"<style>{LEGIBLE}</style>")
+    st.html(f"<style>{FITTING}{LEGIBLE if is_dark() else ''}</style>")
     page = None
     with errors_in_one_line("No study to show."):
         chosen = st.navigation([*pages.values(), named], position="sidebar" if identity.is_known() else "hidden")

@@ -14,8 +14,12 @@ from gnomon.calibration.plotting.theme import BLUE, GREY, LABEL_SIZE, WHITE_TEXT
 from gnomon.data.arms import ARMS
 
 CELL = 74
+CELL_WIDTH = 60
 ROW = 26
-WIDTH = 240
+WIDTH, COLUMNS = 140, 3
+"""Width and number of panels side by side: with labels they fit the column of a window that is 1,024 pixels wide."""
+WIDE, FEW_COLUMNS = 190, 2
+"""The same for panels that need more room."""
 INK = "#262730"
 UNEQUAL = 0.005
 """Difference of number and effective number of labels from which they count as weighted."""
@@ -63,12 +67,12 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
     counts = base.mark_text(dy=-8 - up, fontSize=LABEL_SIZE + 1, fontWeight=600).encode(text="count:N", color=ink)
     shares = base.mark_text(dy=1, fontSize=LABEL_SIZE - 1).encode(text="weight:N", color=ink)
     ranges = base.mark_text(dy=9 + up, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink)
-    layered = alt.layer(cells, counts, shares, ranges).properties(width=4 * CELL, height=alt.Step(CELL * 0.75))
+    layered = alt.layer(cells, counts, shares, ranges).properties(width=4 * CELL_WIDTH, height=alt.Step(CELL * 0.75))
     note = ["Count of trials with each label, 95 % interval of the share below it. The diagonal is agreement."]
     if weighted.any():
         note += ["w: share weighted back to all trials that the judge read; it is not the ratio of the counts."]
     heading = _chart_title(f"Confusion matrix of {judge}", note)
-    return layered.facet(facet=alt.Facet("arm:N", sort=list(ARMS), title=None), columns=2, title=heading)
+    return layered.facet(facet=alt.Facet("arm:N", sort=list(ARMS), title=None), columns=FEW_COLUMNS, title=heading)
 
 
 def error_rates(rates: pd.DataFrame) -> Any:
@@ -89,7 +93,8 @@ def error_rates(rates: pd.DataFrame) -> Any:
         "Judge accuracy by arm",
         "Sensitivity, specificity and Youden's J with 95 % intervals. J = 0 is chance.",
     )
-    return layered.facet(column=alt.Column("measure:N", sort=list(MEASURES.values()), title=None), title=heading)
+    panels = alt.Facet("measure:N", sort=list(MEASURES.values()), title=None)
+    return layered.facet(facet=panels, columns=COLUMNS, title=heading)
 
 
 def youden_differences(differences: pd.DataFrame) -> Any:
@@ -116,9 +121,8 @@ def youden_differences(differences: pd.DataFrame) -> Any:
         "Does judge accuracy differ between arms?",
         "An interval away from 0 means that one correction for both arms would be wrong.",
     )
-    return layered.facet(
-        column=alt.Column("arms:N", sort=list(differences["arms"].unique()), title=None), title=heading
-    )
+    panels = alt.Facet("arms:N", sort=list(differences["arms"].unique()), title=None)
+    return layered.facet(facet=panels, columns=COLUMNS, title=heading)
 
 
 def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1") -> Any:
@@ -170,7 +174,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
         f"{coefficient} between judges and raters",
         "On the five outcomes; 95 % interval and number of trials that both read. Grey: fewer than 20 trials.",
     )
-    size = alt.Step(CELL * 1.6)
+    size = alt.Step(CELL * 1.4)
     cells = _selection(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=colour), "a", "b")
     return alt.layer(few, cells, *texts).properties(width=size, height=alt.Step(CELL * 0.9), title=heading)
 
@@ -204,12 +208,12 @@ def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
     given, refused = alt.datum.reason == None, alt.datum.reason != None  # noqa: E711
     word = base.transform_filter(refused).mark_text(align="left", fontStyle="italic", fontSize=LABEL_SIZE - 1)
     said = word.encode(x=alt.value(4), text=alt.value("refused"), color=alt.value(GREY))
-    layered = alt.layer(*_point_marks(base.transform_filter(given)), said).properties(width=WIDTH, height=alt.Step(ROW))
+    layered = alt.layer(*_point_marks(base.transform_filter(given)), said).properties(width=WIDE, height=alt.Step(ROW))
     heading = _chart_title(
         f"Event rate by {judge}'s verdicts and corrected",
         "95 % intervals. Methods that use the judge's error rates need a judge better than chance.",
     )
-    return layered.facet(column=alt.Column("arm:N", sort=list(ARMS), title=None), title=heading)
+    return layered.facet(facet=alt.Facet("arm:N", sort=list(ARMS), title=None), columns=FEW_COLUMNS, title=heading)
 
 
 def _selection(cells: Any, *fields: str) -> Any:

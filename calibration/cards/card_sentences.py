@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ def card_sentences(card: CalibrationCard) -> list[str]:
         label_sentence(card),
         card.verdict,
         agreement_sentence(card),
-        *_repeat_sentences(card),
+        *repeat_sentences(card),
         card.drift.words,
         *scope_sentences(card),
         *(f"{note[:1].upper()}{note[1:]}." for note in card.notes),
@@ -103,6 +103,13 @@ def agreement_sentence(card: CalibrationCard) -> str:
     )
 
 
+def repeat_sentences(card: CalibrationCard) -> list[str]:
+    """How often it repeated itself, where it was asked again."""
+    if (again := card.consistency) is None:
+        return []
+    return [f"Asked again about {again.trials} trials, it repeated its outcome on {_interval(again.same_outcome)}."]
+
+
 def scope_sentences(card: CalibrationCard) -> list[str]:
     """What a card is valid for, and what the study holds besides, without a label."""
     scope, verdicts = card.basis.valid_for, card.basis.verdicts
@@ -146,11 +153,6 @@ def _arm_row(entry: CardArm) -> dict[str, str]:
         "evidence": str(entry.evidence.level),
         "correctable": "yes" if entry.correctable else "no",
     }
-
-
-def _repeat_sentences(card: CalibrationCard) -> Iterator[str]:
-    if (again := card.consistency) is not None:
-        yield f"Asked again about {again.trials} trials, it repeated its outcome on {_interval(again.same_outcome)}."
 
 
 def _interval(estimate: Estimate | None) -> str:

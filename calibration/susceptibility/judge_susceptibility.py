@@ -16,7 +16,7 @@ from gnomon.calibration.susceptibility.susceptibility_results import (
 )
 from gnomon.data.storage.store import Store
 
-_ERRORS = {
+ERROR_WORDS = {
     ErrorKind.FALSE_ALARM: "false alarms",
     ErrorKind.MISS: "misses",
     ErrorKind.WRONG_PASS: "wrong positives",
@@ -73,9 +73,9 @@ def _sentences(effects: list[CovariateEffect], family: int, labelled: int, view:
 def _effect_sentence(effect: CovariateEffect) -> str:
     having, lacking, difference = effect.having.share, effect.lacking.share, effect.difference
     if having is None or lacking is None or difference is None:
-        return f"{_ERRORS[effect.error].capitalize()} depend on: {effect.about}."
+        return f"{ERROR_WORDS[effect.error].capitalize()} depend on: {effect.about}."
     low, high = 100 * difference.low, 100 * difference.high
     return (
-        f"{_ERRORS[effect.error].capitalize()} among {effect.about}: {100 * having.value:.0f} % against "
+        f"{ERROR_WORDS[effect.error].capitalize()} among {effect.about}: {100 * having.value:.0f} % against "
         f"{100 * lacking.value:.0f} % of the others, {100 * difference.value:+.0f} points ({low:+.0f} to {high:+.0f})."
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import wrap
 from typing import Any
 
 import altair as alt
@@ -20,6 +21,12 @@ from gnomon.stats.narrative.formatting import with_reader_headings
 PAGE_FONT = "'Source Sans', " + FONT
 
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
+
+
+LINE = 88
+"""Characters in a line of a chart's subtitle: as many as the column of a window that is 1,024 pixels wide holds."""
+FITTING = "[data-testid=stVegaLiteChart] { max-width: 100%; overflow-x: auto; }"
+"""Style of every page: a chart of several panels that is wider than its column is scrolled, not the page."""
 
 
 def is_dark() -> bool:
@@ -54,16 +61,20 @@ def show_chart(
     """
     dressed = apply_theme(chart, dark=is_dark())
     dressed.config.font = PAGE_FONT
+    wrap_subtitle(dressed)
     dressed.usermeta = {"embedOptions": {"renderer": "canvas"}}  # as SVG its marks would be images without alt text
     if legend_below:
         dressed.config.legend = {**theme_config(dark=is_dark())["legend"], "orient": "bottom", "gradientLength": 240}
-    drawn_with: dict[str, Any] = {"width": "content", "theme": None, "alt": words, "key": f"chart {name}"}
+    width = full_width(dressed)
+    drawn_with: dict[str, Any] = {"theme": None, "alt": words, "key": f"chart {name}"}
     clicked: list[dict[str, Any]] = []
-    if choice:
-        event: Any = st.altair_chart(dressed, on_select="rerun", selection_mode=choice, **drawn_with)
-        clicked = event["selection"].get(choice, [])
-    else:
-        st.altair_chart(dressed, **drawn_with)
+    with st.container(width=width or "stretch"):
+        drawn_with["width"] = "stretch" if width else "content"
+        if choice:
+            event: Any = st.altair_chart(dressed, on_select="rerun", selection_mode=choice, **drawn_with)
+            clicked = event["selection"].get(choice, [])
+        else:
+            st.altair_chart(dressed, **drawn_with)
     with st.expander("Data and downloads", type="compact"):
         st.dataframe(with_reader_headings(table), hide_index=True, alt=f"Data of the chart: {words}")
         with st.container(horizontal=True, gap="small"):
@@ -71,6 +82,26 @@ def show_chart(
             _download_button("SVG", name, "svg", "image/svg+xml", partial(render_chart, chart, "svg"))
             _download_button("PNG", name, "png", "image/png", partial(render_chart, chart, "png"))
     return clicked[0] if clicked else None
+
+
+def full_width(chart: Any) -> int | None:
+    """Width that a chart of one panel takes, with its labels, where its column is wide enough; else the column's.
+
+    None for charts of several panels and for those whose width follows from their categories: Vega-Lite cannot fit
+    them to a width.
+    """
+    is_single = isinstance(chart, alt.Chart | alt.LayerChart)
+    return chart.width if is_single and isinstance(chart.width, int | float) else None
+
+
+def wrap_subtitle(chart: Any) -> None:
+    """Break the lines of a chart's subtitle that would make the chart wider than its column."""
+    title = chart.title
+    if not isinstance(title, alt.TitleParams) or not isinstance(title.subtitle, str | list):
+        return
+    lines = [title.subtitle] if isinstance(title.subtitle, str) else title.subtitle
+    chart.title = title.copy(deep=False)
+    chart.title.subtitle = [part for line in lines for part in wrap(line, LINE)]
 
 
 def _download_button(label: str, name: str, ending: str, mime: str, make: Callable[[], bytes]) -> None:

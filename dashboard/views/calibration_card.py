@@ -7,19 +7,21 @@ import streamlit as st
 from gnomon.calibration.cards.calibration_card import CalibrationCard
 from gnomon.calibration.cards.card_assembly import make_card
 from gnomon.calibration.cards.card_file import card_text
-from gnomon.calibration.cards.card_sentences import LOW_CARD, arm_table, card_sentences, withheld_sentences
+from gnomon.calibration.cards.card_sentences import LOW_CARD
+from gnomon.calibration.cards.display.card_status import card_status
 from gnomon.calibration.cards.gate_values import gate_values
 from gnomon.calibration.cards.requirements import check_card, parse_requirement
-from gnomon.calibration.graded.calibration_chart import bin_frame, calibration_chart
+from gnomon.calibration.cards.staleness import card_staleness
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.cards import card_sections
+from gnomon.dashboard.cards.card_header import show_header
 from gnomon.dashboard.views.judges import cached_audit, choose_view
 from gnomon.data.errors import UserError
-from gnomon.data.glossary import define_terms
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 
+REQUIREMENT = "require"
 EXAMPLE = "control.specificity > .9 with 95 %"
 
 
@@ -39,16 +41,25 @@ def show_page() -> None:
         return
     with st.sidebar:
         judge = st.selectbox("Judge", list(versions), key="judge", bind="query-params")
-    card = cached_card(place.url, view, versions[judge], stamp, store)
-    _card_section(card)
-    _score_section(card)
+    card, changed = cached_card(place.url, view, versions[judge], stamp, store)
+    show_header(card, card_status(card, changed))
     _gate_section(card)
+    card_sections.show_errors(card)
+    card_sections.show_agreement(card)
+    card_sections.show_drift(card, _required_bounds())
+    card_sections.show_transport(card)
+    card_sections.show_susceptibility(card)
+    card_sections.show_scores(card)
+    card_sections.show_panel(card)
+    card_sections.show_labels(card, store.label_policies())
     _file_section(card)
 
 
 @st.cache_data(max_entries=32, show_spinner="Putting the card together")
-def cached_card(url: str, view: str, version: str, stamp: tuple[int, ...], _store: Store) -> CalibrationCard:
-    """The card, kept until a fact is added to the study; the audit that it is made of is the Judges page's.
+def cached_card(
+    url: str, view: str, version: str, stamp: tuple[int, ...], _store: Store
+) -> tuple[CalibrationCard, tuple[str, ...]]:
+    """The card and what makes it stale, kept until a fact is added; its audit is the one of the Judges page.
 
     Parameters
     ----------
@@ -63,54 +74,47 @@ def cached_card(url: str, view: str, version: str, stamp: tuple[int, ...], _stor
     _store : Store
         The study's store; not part of the cache key.
     """
-    return make_card(_store, cached_audit(url, view, stamp, _store), version, view=view)
-
-
-def _card_section(card: CalibrationCard) -> None:
-    """The sentences and the table of a card."""
-    first, *others = card_sentences(card)
-    st.subheader(
-        f"What may be built on {escape_markdown(card.basis.judge.name)}?",
-        help=define_terms("evidence", "agreement", "Youden's J"),
-    )
-    st.text(non_breaking(first))
-    st.dataframe(arm_table(card), hide_index=True)
-    st.caption("Intervals 95 %, for the event: the injected concept identified; without injection, anything claimed.")
-    for line in [*others, *withheld_sentences(card)]:
-        st.text(non_breaking(line))
-
-
-def _score_section(card: CalibrationCard) -> None:
-    """Where the judge gave scores: how often the labels have the event at each score."""
-    graded = card.parts.graded
-    for arm in graded.arms if graded is not None else ():
-        if arm.curve:
-            show_chart(
-                calibration_chart(arm, judge=card.basis.judge.name),
-                f"calibration-curve-{arm.arm}",
-                bin_frame(arm),
-                words=f"Share of labelled events in the {arm.arm} arm by score, with 95 % intervals.",
-            )
+    card = make_card(_store, cached_audit(url, view, stamp, _store), version, view=view)
+    return card, card_staleness(card, _store)
 
 
 def _gate_section(card: CalibrationCard) -> None:
     """A requirement to try on the card, as `gnomon gate` would check it."""
-    st.subheader("Requirement")
+    st.subheader("Try a requirement", help="docs/calibration-card.md tells the grammar and every field.")
     written = st.text_input(
-        "As 'gnomon gate' checks it", EXAMPLE, key="require", max_chars=200, help="docs/calibration-card.md"
+        "As 'gnomon gate CARD --require' checks it",
+        EXAMPLE,
+        key=REQUIREMENT,
+        max_chars=200,
+        placeholder=EXAMPLE,
+        width=520,
     )
     try:
         document = check_card(card, [parse_requirement(written)])
     except UserError as error:
-        st.text(str(error))
+        st.markdown(f":orange[:material/error:] {non_breaking(escape_markdown(str(error)))}")
         return
     for outcome in document.requirements:
-        st.text(non_breaking(outcome.words))
+        mark = ":green[:material/check_circle:]" if outcome.met else ":red[:material/cancel:]"
+        st.markdown(f"{mark} {non_breaking(escape_markdown(outcome.words))}")
     for reason in document.obstacles:
-        st.text(non_breaking(f"not passed: {reason}"))
-    with st.expander("Fields"):
+        st.markdown(f":red[:material/cancel:] {non_breaking(escape_markdown(f'not passed: {reason}'))}")
+    with st.expander("Fields that a requirement may name"):
         st.text(", ".join(gate_values(card)))
     st.caption(LOW_CARD)
+
+
+def _required_bounds() -> dict[str, dict[str, float]]:
+    """The error rate that the requirement on this page allows, by arm and kind of error: a line in the charts."""
+    try:
+        asked = parse_requirement(str(st.session_state.get(REQUIREMENT, EXAMPLE)))
+    except UserError:
+        return {}
+    arm, _, name = asked.field.partition(".")
+    kind = {"sensitivity": "missed events", "specificity": "false alarms"}.get(name)
+    if kind is None or isinstance(asked.bound, str) or not asked.operator.startswith(">"):
+        return {}
+    return {arm: {kind: 1 - asked.bound}}
 
 
 def _file_section(card: CalibrationCard) -> None:

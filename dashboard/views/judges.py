@@ -253,6 +253,7 @@ def _agreement_section(document: ViewAudit, view: str) -> None:
         "agreement",
         agreement,
         words=f"{shown} of each pair of judges and raters on the outcome, with 95 % intervals.",
+        legend_below=True,
         choice=audit_charts.CHOSEN,
     )
     pairs = document.agreement.pairs

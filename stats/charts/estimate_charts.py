@@ -375,7 +375,7 @@ def facet_by_subject(layered: Any, rows: pd.DataFrame, above: Any) -> Any:
     order = rows.sort_values("parameters", kind="stable")["subject"].drop_duplicates().tolist()
     if len(order) == 1:
         return layered.properties(title=above)
-    return layered.facet(facet=alt.Facet("subject:N", sort=order, title=None), columns=3, title=above)
+    return layered.facet(facet=alt.Facet("subject:N", sort=order, title=None), columns=2, title=above)
 
 
 def tooltip_fields(*fields: tuple[str, str]) -> list[alt.Tooltip]:

@@ -7,6 +7,7 @@ from simulated_study import fill_study
 from streamlit.testing.v1 import AppTest
 
 from gnomon.calibration.audit.document import count_test_looks
+from gnomon.data.records import JudgeVersion
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
@@ -35,21 +36,55 @@ def filled(url: str, **options: float) -> Store:
     return store
 
 
-def test_the_page_shows_the_card_and_checks_a_requirement_with_one_look(url):
+HEADINGS = [
+    "May be used for",
+    "Valid for",
+    "Try a requirement",
+    "Errors by arm",
+    "Agreement",
+    "Drift",
+    "Does it travel?",
+    "What it is fooled by",
+    "Labels and guidelines",
+]
+
+
+def test_the_page_has_a_heading_and_a_table_for_each_part_with_one_look(url):
     store = filled(url, n=160, labelled=0.9)
     app = drawn(url)
     assert not app.exception
-    (table,) = (frame.value for frame in app.dataframe)
-    assert list(table["arm"]) == ["injection", "control"]
-    texts = [text.value for text in app.text]
-    assert any(text.replace("\xa0", " ").startswith("careful: simulated, version careful-1") for text in texts)
-    assert any("passed: control.specificity" in text.replace("\xa0", " ") for text in texts)
-    app.text_input(key="require").set_value("control.specifity > .5").run()
-    assert any("perhaps control.specificity" in text.value for text in app.text)
-    app.text_input(key="require").set_value("labels > 100000").run()
-    assert any("not passed: labels" in text.value.replace("\xa0", " ") for text in app.text)
+    assert [each.value for each in app.subheader] == HEADINGS
+    tables = [list(frame.value.columns) for frame in app.dataframe]
+    assert all(any({"value", "low", "high", wanted} <= set(table) for table in tables) for wanted in ("given", "base"))
+    assert ["part", "what"] in tables
+    said = [text.value.replace("\xa0", " ") for text in app.text]
+    assert any(text.startswith("careful: simulated, version careful-1") for text in said)
+    assert any("Passes" in each.value and "injection and control" in each.value for each in app.markdown)
     assert count_test_looks(store) == 1
     store.close()
+
+
+def test_a_requirement_is_checked_as_the_gate_does(url):
+    filled(url, n=160, labelled=0.9).close()
+    app = drawn(url)
+    assert any("passed: control.specificity" in said for said in shown(app))
+    app.text_input(key="require").set_value("control.specifity > .5").run()
+    assert any("perhaps control.specificity" in said for said in shown(app))
+    app.text_input(key="require").set_value("labels > 100000").run()
+    assert any("not passed: labels" in said for said in shown(app))
+
+
+def test_a_card_of_a_judge_with_a_newer_version_is_stale_and_says_so(url):
+    store = filled(url, n=160, labelled=0.9)
+    store.add_judge(JudgeVersion("careful-2", "careful", "simulated", {"edition": 2}))
+    store.close()
+    app = drawn(url)
+    assert any("Stale" in each.value for each in app.markdown)
+    assert any("newest version of careful is careful-2" in text.value for text in app.text)
+
+
+def shown(app: AppTest) -> list[str]:
+    return [each.value.replace("\xa0", " ").replace("\\", "") for each in app.markdown]
 
 
 def test_without_labels_the_page_says_what_a_card_needs(url):

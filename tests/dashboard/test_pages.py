@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import dashboard_demo as demo
 import pytest
-from dashboard_browser import drawn, opened, picked, press_until, settle
+from dashboard_browser import calm, drawn, opened, picked, press_until, settle
 
 from gnomon.data.storage.engines import sqlite_file
 
@@ -227,3 +227,20 @@ def test_the_figures_behind_a_chart_can_be_taken_home(visit, tmp_path):
     assert sizes["CSV"].decode().count("\n") == 9
     assert b"<svg" in sizes["SVG"][:200]
     assert sizes["PNG"].startswith(b"\x89PNG")
+
+
+BEYOND = """() => {
+  const main = document.querySelector('[data-testid="stMainBlockContainer"]');
+  const right = main.getBoundingClientRect().right - parseFloat(getComputedStyle(main).paddingRight);
+  const charts = [...main.querySelectorAll('[data-testid="stVegaLiteChart"]')];
+  return charts.map((chart) => Math.round(chart.getBoundingClientRect().right - right)).filter((more) => more > 1);
+}"""
+
+
+def test_no_chart_of_the_judges_page_reaches_beyond_a_narrow_column(visit):
+    page = visit("demo", "judges")
+    page.set_viewport_size({"width": 1024, "height": 1000})
+    drawn(page)
+    calm(page)
+    assert page.evaluate(BEYOND) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1024

@@ -1,0 +1,115 @@
+"""Chart of a judge's running error rates with confidence sequences; without a theme, so that a page chooses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from gnomon.calibration.plotting.theme import BLUE, VERMILION
+from gnomon.calibration.sequential.running_errors import APART
+from gnomon.calibration.sequential.sequential_results import RunningErrors, RunningRate
+
+WIDTH = 700
+HEIGHT = 280
+BAND_OPACITY = 0.15
+COLOURS = {"missed events": BLUE, "false alarms": VERMILION}
+COLUMNS = ["rate", "at", "n", "value", "low", "high"]
+
+
+def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[str, float] | None = None) -> Any:
+    """The running rates of one arm by date: lines with limits that hold at all times, bounds, and where one changed.
+
+    Parameters
+    ----------
+    rates : sequence of RunningRate
+        Rates of one arm (`rates_by_arm`).
+    judge : str
+        Name for the title.
+    bounds : mapping of str to float, optional
+        By kind of rate, a rate to stay below: a dashed line.
+    """
+    points = running_frame(rates)
+    colour = alt.Color(
+        "rate:N",
+        title=None,
+        scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
+        legend=alt.Legend(orient="top", values=[each.kind for each in rates]),
+    )
+    base = alt.Chart(points).encode(
+        x=alt.X("at:T", title=None, axis=alt.Axis(format="%d %b %H:%M", labelOverlap=True, tickCount=5)), color=colour
+    )
+    y = alt.Y("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5))
+    tips = [
+        alt.Tooltip("rate:N", title="Rate"),
+        alt.Tooltip("at:T", title="Known", format="%Y-%m-%d %H:%M"),
+        alt.Tooltip("n:Q", title="Labelled trials so far"),
+        alt.Tooltip("value:Q", title="Rate so far", format=".1%"),
+        alt.Tooltip("low:Q", title="At all times, from", format=".1%"),
+        alt.Tooltip("high:Q", title="to", format=".1%"),
+    ]
+    layers = [
+        base.mark_area(opacity=BAND_OPACITY, interpolate="step-after").encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_line(interpolate="step-after").encode(y=y),
+        base.mark_point(filled=True, size=24).encode(y=y, tooltip=tips),
+        *_rule_layers(rates, bounds or {}, colour),
+    ]
+    heading = alt.TitleParams(f"Errors of {judge} by date, {rates[0].arm}", subtitle=_chart_note(rates, bounds or {}))
+    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=heading)
+
+
+def running_frame(rates: Sequence[RunningRate]) -> pd.DataFrame:
+    """The points of running rates: rate, at, n, value, low, high; points without a time are left out."""
+    rows = [
+        (each.kind, point.at, point.n, point.rate, point.low, point.high)
+        for each in rates
+        for point in each.path
+        if point.at is not None
+    ]
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    return frame.assign(at=pd.to_datetime(frame["at"], format="ISO8601", utc=True))
+
+
+def running_words(rates: Sequence[RunningRate]) -> str:
+    """The text alternative of one arm's chart."""
+    told = [
+        f"{each.kind} {each.rate.value:.2f} ({each.rate.low:.2f} to {each.rate.high:.2f}) after {each.trials} trials"
+        for each in rates
+    ]
+    return f"Error rates in the {rates[0].arm} arm as they became known: {'; '.join(told)}."
+
+
+def rates_by_arm(errors: RunningErrors) -> dict[str, list[RunningRate]]:
+    """The judge's own rates that a chart by date can show, those with two times at least, by arm."""
+    found: dict[str, list[RunningRate]] = {}
+    for each in errors.rates:
+        if each.kind != APART and len({point.at for point in each.path} - {None}) > 1:
+            found.setdefault(each.arm, []).append(each)
+    return found
+
+
+def _chart_note(rates: Sequence[RunningRate], bounds: Mapping[str, float]) -> list[str]:
+    note = ["Shaded: limits that hold at all times together, so that one may look after each label."]
+    told = ["dashed: the bound"] if {each.kind for each in rates} & bounds.keys() else []
+    told += ["vertical: where a rate most likely changed"] if any(each.change for each in rates) else []
+    return [*note, f"{'; '.join(told).capitalize()}."] if told else note
+
+
+def _rule_layers(rates: Sequence[RunningRate], bounds: Mapping[str, float], colour: alt.Color) -> list[Any]:
+    """Horizontal lines at bounds, and vertical ones where a rate most likely changed."""
+    lines = pd.DataFrame(
+        [(each.kind, bounds[each.kind]) for each in rates if each.kind in bounds], columns=["rate", "value"]
+    )
+    changes = pd.DataFrame(
+        [(each.kind, each.change.since) for each in rates if each.change is not None and each.change.since is not None],
+        columns=["rate", "at"],
+    )
+    layers = []
+    if len(lines):
+        layers.append(alt.Chart(lines).mark_rule(strokeDash=[6, 4]).encode(y="value:Q", color=colour))
+    if len(changes):
+        changes = changes.assign(at=pd.to_datetime(changes["at"], format="ISO8601", utc=True))
+        layers.append(alt.Chart(changes).mark_rule(strokeWidth=1.5).encode(x="at:T", color=colour))
+    return layers
