@@ -443,12 +443,13 @@ def fit(
 @app.command()
 def report(
     folder: Folder,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="the .html or .pdf file to write")] = Path("report.html"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="the .html, .pdf, .md or .zip file")] = Path("report.html"),
+    paper: Annotated[str, typer.Option(metavar="SIZE", help="paper of a PDF: a4 or letter")] = "a4",
 ) -> None:
-    """Write a report as one HTML or PDF file: estimates, audit, methods and limits; no network."""
+    """Write a report: estimates, audit, methods and limits as HTML, PDF or Markdown with its figures; no network."""
     from gnomon.commands.study.report import write_report
 
-    write_report(folder, out)
+    write_report(folder, out, paper)
 
 
 @app.command()

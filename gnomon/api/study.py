@@ -437,19 +437,26 @@ class Study:
             seed=self.file.fit.seed,
         )
 
-    def report(self, out: str | Path = "report.html") -> Path:
-        """Write the report, an .html or .pdf file, and return its path.
+    def report(self, out: str | Path = "report.html", paper: str = "a4") -> Path:
+        """Write the report and return its path.
+
+        Parameters
+        ----------
+        out : str or Path, default "report.html"
+            An .html or .pdf file, an .md file with figures and tables in a folder beside it, or a .zip of the same.
+        paper : {"a4", "letter"}, default "a4"
+            Size of paper of a PDF.
 
         Raises
         ------
         InputError
-            If the file has another ending, or its folder cannot be written to.
+            If the file has another ending, its folder cannot be written to, or the paper is not known.
         NotEnoughDataError
             If nothing was fitted yet.
         """
         from gnomon.report.document import write_report
 
-        return write_report(self.opened, Path(out), self.opened.listener.tell)
+        return write_report(self.opened, Path(out), self.opened.listener.tell, paper=paper)
 
 
 FACT_TABLES = (tables.trials, tables.verdicts, tables.labels)

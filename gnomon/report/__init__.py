@@ -1,1 +1,1 @@
-"""The report of a study as HTML and PDF."""
+"""The report of a study as HTML, PDF and Markdown."""

@@ -181,7 +181,7 @@ def test_without_a_browser_a_pdf_is_refused_before_any_work(study: OpenStudy, tm
 
 
 def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: OpenStudy, tmp_path: Path, store: Store) -> None:
-    with pytest.raises(InputError, match=r"report '.*a\.docx': name it \.html or \.pdf"):
+    with pytest.raises(InputError, match=r"report '.*a\.docx': name it \.html, \.pdf, \.md or \.zip"):
         write_report(study, tmp_path / "a.docx")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):

@@ -8,7 +8,7 @@ from gnomon.api.study import open_study
 from gnomon.commands.console_listener import ConsoleListener
 
 
-def write_report(folder: Path, out: Path) -> Path:
+def write_report(folder: Path, out: Path, paper: str = "a4") -> Path:
     """Write the report of a study.
 
     Parameters
@@ -16,7 +16,9 @@ def write_report(folder: Path, out: Path) -> Path:
     folder : Path
         The study's folder.
     out : Path
-        The .html or .pdf file to write.
+        The .html, .pdf, .md or .zip file to write.
+    paper : {"a4", "letter"}, default "a4"
+        Size of paper of a PDF.
     """
     with open_study(folder, listener=ConsoleListener()) as study:
-        return study.report(out)
+        return study.report(out, paper)

@@ -1,0 +1,37 @@
+"""Charts of a report as SVG, in light and in dark."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from gnomon.calibration.plotting.theme import save_chart
+
+
+def draw_svg(chart: Any, *, dark: bool = False) -> bytes:
+    """A chart in the common theme as an SVG file.
+
+    Parameters
+    ----------
+    chart : Chart
+        Altair chart without a theme.
+    dark : bool, default False
+        On the dark background.
+    """
+    with TemporaryDirectory() as folder:
+        return save_chart(chart, Path(folder) / "chart.svg", dark=dark).read_bytes()
+
+
+def picture_address(chart: Any, *, dark: bool = False) -> str:
+    """A chart as a data URL; scripts in it are never run.
+
+    Parameters
+    ----------
+    chart : Chart
+        Altair chart without a theme.
+    dark : bool, default False
+        On the dark background.
+    """
+    return f"data:image/svg+xml;base64,{base64.b64encode(draw_svg(chart, dark=dark)).decode()}"

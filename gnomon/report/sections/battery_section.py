@@ -1,0 +1,56 @@
+"""The battery: tasks that a bias to yes cannot fake, doses, and variants of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gnomon.calibration.measures.battery_trials import battery_trials
+from gnomon.report.report_blocks import ReportSection, slug, text_table
+from gnomon.report.study_material import StudyMaterial
+from gnomon.stats.charts import battery_charts
+from gnomon.stats.measures.battery_summary import summarise_battery
+from gnomon.stats.measures.measure_results import BatterySummary
+from gnomon.stats.narrative.battery import battery_sentences
+from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
+from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
+from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
+from gnomon.stats.variants.variant_contrasts import compare_variants
+
+
+def battery_section(material: StudyMaterial) -> Iterator[ReportSection]:
+    """Every task of every model, and what is left of detection after the yes-shift; nothing without a battery."""
+    trials = battery_trials(material.store)
+    summary = summarise_battery(trials)
+    if not summary.subjects:
+        return
+    made = ReportSection("battery", "Battery")
+    for subject in summary.subjects:
+        made.head(subject)
+        _add_subject(made, summary, subject)
+    if comparisons := compare_variants(trials, material.settings.variants):
+        made.head("Variants of one model")
+        for comparison in comparisons:
+            title = f"{comparison.variant} less {comparison.base}"
+            made.say(*variant_sentences(comparison))
+            if comparison.tasks:
+                made.tabulate(title, text_table(f"variants-{slug(title)}", VARIANT_NOTE, variant_table(comparison)))
+    made.say(battery_sentences.TARGETS, battery_sentences.UNITS)
+    yield made.without_empty_parts()
+
+
+def _add_subject(made: ReportSection, summary: BatterySummary, subject: str) -> None:
+    lines = battery_sentences.yes_shift_sentences(summary, subject)
+    if len(battery_charts.yes_shift_rows(summary, subject)):
+        made.draw(f"yes-shift-{subject}", battery_charts.yes_shift_chart(summary, subject), " ".join(lines))
+    made.say(*lines, *battery_sentences.bits_sentences(summary, subject))
+    if len(table := battery_table(summary, subject)):
+        words = " ".join(battery_sentences.task_sentences(summary, subject))
+        made.draw(f"tasks-{subject}", battery_charts.battery_chart(summary, subject), words)
+        shown = text_table(f"tasks-{subject}", NOTE, table)
+        made.tabulate(f"Tasks: {subject}", shown)
+    if len(battery_charts.dose_rows(summary, subject)):
+        lines = dose_sentences(summary, subject)
+        made.draw(f"doses-{subject}", battery_charts.dose_chart(summary, subject), " ".join(lines))
+        shown = text_table(f"doses-{subject}", DOSE_NOTE, dose_table(summary, subject))
+        made.tabulate(f"By dose and by depth: {subject}", shown)
+        made.say(*lines)
