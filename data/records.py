@@ -178,7 +178,7 @@ Span.ALL, Span.GENERATION, Span.FROM_MARKER = Span("all"), Span("generation"), S
 _EVERYWHERE = (Span.ALL, Span.GENERATION, Span.FROM_MARKER)
 
 
-FIELDS = "fields"
+DECLARED_FIELDS = "fields"
 """Key of a protocol's content under which it declares further fields of its trials, such as their language."""
 PLACES = ("subject", "concept", "protocol", "date")
 """What every study's trials and verdicts are told apart by; `date` is the day of the verdict (UTC)."""
@@ -205,7 +205,14 @@ def check_field(name: str, value: object) -> str | int | float:
     ValueError
         If the name is taken or no name of a field, or the value is none; the message says what to write.
     """
-    if not _FIELD_NAME.fullmatch(name) or name in (*PLACES, *TRIAL_FIELDS, *SUBJECT_FIELDS, "arm", "study", FIELDS):
+    if not _FIELD_NAME.fullmatch(name) or name in (
+        *PLACES,
+        *TRIAL_FIELDS,
+        *SUBJECT_FIELDS,
+        "arm",
+        "study",
+        DECLARED_FIELDS,
+    ):
         raise ValueError(f"field '{name}': has the name of something else: write its name in letters a-z, 0-9 and _")
     if isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_FIELD:
         return value.strip()

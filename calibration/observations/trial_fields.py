@@ -15,11 +15,11 @@ from sqlalchemy import select
 
 from gnomon.calibration.observations.frames import is_readable
 from gnomon.data.errors import InputError
-from gnomon.data.records import FIELDS, PLACES, SUBJECT_FIELDS, TRIAL_FIELDS
+from gnomon.data.records import DECLARED_FIELDS, PLACES, SUBJECT_FIELDS, TRIAL_FIELDS
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import protocols, subjects, trials
 
-_NOT_FIELDS = frozenset((*TRIAL_FIELDS, *SUBJECT_FIELDS, "name", "marker", FIELDS))
+_NOT_FIELDS = frozenset((*TRIAL_FIELDS, *SUBJECT_FIELDS, "name", "marker", DECLARED_FIELDS))
 """Keys of a protocol's content that are no fields of its trials: they have a name of their own, or are texts."""
 
 
@@ -110,7 +110,7 @@ def _protocol_contents(store: Store) -> dict[str, Mapping[str, JsonValue]]:
 
 
 def _declared(content: Mapping[str, JsonValue]) -> dict[str, str]:
-    declared = content.get(FIELDS)
+    declared = content.get(DECLARED_FIELDS)
     return {name: _written(value) for name, value in declared.items()} if isinstance(declared, Mapping) else {}
 
 

@@ -24,7 +24,7 @@ from gnomon.data.exporters.exported_trials import (
 )
 from gnomon.data.exporters.registry import ExportReport
 from gnomon.data.importers.formats.inspect_log.own_exports import OWN, JsonObject
-from gnomon.data.records import REPORT, Facts, canonical_hash, utc_timestamp
+from gnomon.data.records import DECLARED_FIELDS, REPORT, Facts, canonical_hash, utc_timestamp
 from gnomon.data.storage import tables
 from gnomon.data.storage.fact_columns import facts_row
 from gnomon.data.storage.store import Store, code_version
@@ -257,10 +257,14 @@ def sample_document(study: ExportedStudy, trial: ExportedTrial, scores: Scores) 
 
 
 def _own_document(study: ExportedStudy, row: Any) -> JsonObject:
-    """The trial's id and, of one that asked for no report, everything that a sample has no place for."""
+    """The trial's id, the fields that its protocol declares and, of one that asked for no report, everything that a
+    sample has no place for.
+    """
     made: JsonObject = {"trial": row.id}
     if row.measure != REPORT:
         made |= {"measure": row.measure, "protocol": study.protocols.get(row.protocol)}
+    elif fields := study.protocols.get(row.protocol, {}).get(DECLARED_FIELDS):
+        made[DECLARED_FIELDS] = fields
     return made | {name: value for name in ("readings", "thinking") if (value := getattr(row, name)) is not None}
 
 
@@ -283,6 +287,7 @@ def _verdict_score(study: ExportedStudy, trial: ExportedTrial, verdict: Any) -> 
     own = {
         **{name: getattr(verdict, name) for name in ("judge", "sample", "state", "raw", "created_at")},
         "facts": None if facts is None else facts_row(facts),
+        **({} if verdict.scores is None else {"scores": verdict.scores}),
     }
     return {
         "value": _value_of(study, trial, facts),
@@ -301,6 +306,7 @@ def _label_edit(study: ExportedStudy, trial: ExportedTrial, event: Any) -> JsonO
         "chosen_by": None if event.selection is None else event.selection.get("judges"),
         "note": event.note,
         "facts": None if facts is None else facts_row(facts),
+        **({"undecided": event.undecided} if event.undecided else {}),
     }
     return {
         "value": _value_of(study, trial, facts),

@@ -29,6 +29,7 @@ class LabelEvent:
     file: str = ""
     revision: int = 0
     policy: str = ""
+    undecided: tuple[str, ...] = ()
 
 
 Chain = list[LabelEvent]
@@ -39,7 +40,8 @@ def label_chains(rows: Iterable[Any]) -> dict[tuple[str, str], Chain]:
     found: dict[tuple[str, str], Chain] = {}
     for row in sorted(rows, key=lambda each: int(each.revision)):
         facts = facts_from_row(row._mapping) if row.kind == LabelKind.LABEL else None
-        event = LabelEvent(facts, mark_of(row.note), row.created_at, revision=row.revision, policy=row.policy)
+        open_facts = tuple(row.undecided or ())
+        event = LabelEvent(facts, mark_of(row.note), row.created_at, "", row.revision, row.policy, open_facts)
         found.setdefault((row.trial, row.rater), []).append(event)
     return found
 
@@ -118,7 +120,7 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
         exposure = said.exposure or (Exposure.AFTER_VERDICT if judged else Exposure.UNKNOWN)
         at = max(at, next_instant(chain[-1].at))
     revision = chain[-1].revision + 1 if chain else 0
-    chain.append(LabelEvent(event.facts, event.mark, at, event.file, revision, said.policy))
+    chain.append(LabelEvent(event.facts, event.mark, at, event.file, revision, said.policy, said.undecided or ()))
     return Label(
         trial,
         said.rater,
@@ -133,16 +135,22 @@ def extend_chain(chain: Chain, event: LabelEvent, said: ImportedLabel, trial: st
         rater_kind=said.rater_kind or kind_of_name(said.rater),
         created_at=at,
         policy=said.policy,
+        undecided=said.undecided or (),
     )
 
 
 def _is_known(chain: Chain, event: LabelEvent, said: ImportedLabel) -> bool:
     """Whether the label was read before: it is the current one, or, by `before_verdict` or its time, an earlier one.
 
-    The same answer under another guideline, or under one where none was recorded, is a label of its own.
+    The same answer under another guideline, or under one where none was recorded, is a label of its own; so is one that
+    leaves other facts open, where the source says which.
     """
     alike = [
-        each for each in chain if _event_content(each) == _event_content(event) and said.policy in ("", each.policy)
+        each
+        for each in chain
+        if _event_content(each) == _event_content(event)
+        and said.policy in ("", each.policy)
+        and said.undecided in (None, each.undecided)
     ]
     if not alike:
         return False

@@ -96,7 +96,8 @@ class ImportedLabel:
     known. `exact`: the source gives each label its own time, so that two labels at the same time contradict each other.
     `mark` is what the source reports beyond the facts, and part of the label. `rater_kind` is None if the source does
     not say what the rater is. `passed_in`: the arm, where the facts follow from a pass or fail alone. `policy`: hash of
-    the guideline that the rater followed, "" if it is not known.
+    the guideline that the rater followed, "" if it is not known. `undecided`: facts of which the rater said that either
+    answer would be right, None if the source does not say.
     """
 
     rater: str
@@ -114,6 +115,7 @@ class ImportedLabel:
     rater_kind: RaterKind | None = None
     passed_in: Arm | None = None
     policy: str = ""
+    undecided: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

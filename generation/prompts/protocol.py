@@ -15,7 +15,7 @@ from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.foreign_documents.bounds import SMALL_TEXT
 from gnomon.data.foreign_documents.json_documents import read_text_file
 from gnomon.data.foreign_documents.toml_documents import decode_toml
-from gnomon.data.records import FIELDS, REPORT, Span, canonical_hash
+from gnomon.data.records import DECLARED_FIELDS, REPORT, Span, canonical_hash
 from gnomon.generation.prompts.protocol_parts import (
     AlsoSteered,
     FieldValue,
@@ -36,7 +36,7 @@ from gnomon.generation.prompts.protocol_parts import (
 
 ROLES = ("system", "user", "assistant")
 WANTED = {"name": str, "messages": list, "marker": str, "span": str, "temperature": float | int, "max_tokens": int}
-OPTIONAL = ("stop", "spans", "also", "measure", "template", "plain", "thinking", FIELDS)
+OPTIONAL = ("stop", "spans", "also", "measure", "template", "plain", "thinking", DECLARED_FIELDS)
 """Keys of a protocol file."""
 
 
@@ -112,7 +112,7 @@ class Protocol:
             "template": dict(self.template),
             "plain": asdict(self.plain) if self.plain else None,
             "thinking": list(self.thinking or ()),
-            FIELDS: dict(self.fields),
+            DECLARED_FIELDS: dict(self.fields),
         }
         return {**plain, **{key: value for key, value in further.items() if value}}
 
@@ -186,7 +186,7 @@ def _parse_protocol(text: str, where: str) -> Protocol:
         template=parse_template(values.get("template", {}), where),
         plain=parse_plain(values["plain"], where) if "plain" in values else None,
         thinking=parse_thinking(values["thinking"], where) if "thinking" in values else None,
-        fields=parse_fields(values.get(FIELDS, {}), where),
+        fields=parse_fields(values.get(DECLARED_FIELDS, {}), where),
     )
     _check_protocol(protocol, where)
     return protocol

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.facts import CORE_FLAGS, fact_values, facts_from_answers, further_names, further_wording
-from gnomon.data.records import NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, canonical_hash
+from gnomon.data.records import ABOUT, NONE, OTHER, Facts, JudgeVersion, Trial, Verdict, canonical_hash
 from gnomon.judging.code_versions import CODE_VERSIONS
 from gnomon.judging.config import JudgeConfig
 from gnomon.judging.judges.sentence_encoder import embed_texts, weights_digest
@@ -182,7 +182,7 @@ class EmbeddingJudge:
             concept = _nearest_concept(near, float(content[place])) if claims else NONE
             answers = {name: share >= 0.5 for name, share in behind.items()}
             facts = facts_from_answers({**answers, "concept": concept})
-            yield facts, reading.sentence, {**behind, **{f"about {name}": p for name, p in near.items()}}
+            yield facts, reading.sentence, {**behind, **{f"{ABOUT}{name}": p for name, p in near.items()}}
 
     @cached_property
     def _trained_models(self) -> _TrainedModels:

@@ -210,6 +210,26 @@ def test_a_log_makes_the_same_study_elsewhere(study, other, tmp_path):
     assert rows(other, tables.labels, *label) == mine
 
 
+def test_scores_open_facts_and_declared_fields_come_back(store, other, make_trial, tmp_path):
+    """A grade that came back as a pass alone, or an open label as a decided one, would look right and be wrong."""
+    trial = make_trial(replicate=0).id
+    store.add_protocol("p-de", "p-de", {"messages": [], "fields": {"language": "de"}})
+    german = make_trial(replicate=1, protocol="p-de").id
+    store.save_settings({"name": "graded", "concepts": ["ocean"]})
+    store.add_judge(JudgeVersion("j1", "j", "openai", {}))
+    scores = {"claims": 0.625, "coherent": 0.875}
+    store.add_verdicts([Verdict(trial, "j1", CLAIMS, raw="yes", scores=scores), Verdict(german, "j1", CLAIMS)])
+    store.add_labels([Label(trial, "ann", CLAIMS, undecided=("claims", "concept")), Label(german, "ann", CLAIMS)])
+    write(store, "inspect", tmp_path / "log")
+    assert sum(bring(store, "inspect", tmp_path / "log")[0].new.values()) == 0
+    _, problems = bring(other, "inspect", tmp_path / "log")
+    assert problems == []
+    assert rows(other, tables.verdicts, "scores") == rows(store, tables.verdicts, "scores") == [(None,), (scores,)]
+    assert rows(other, tables.labels, "undecided") == [(None,), (["claims", "concept"],)]
+    contents = [content for (content,) in rows(other, tables.protocols, "content")]
+    assert [content.get("fields") for content in contents if "fields" in content] == [{"language": "de"}]
+
+
 def test_a_generic_study_keeps_its_meaning_of_a_pass(store, other, tmp_path):
     log = {"eval": {"task": "t", "model": "m", "task_id": "T"}, "samples": []}
     for number, value in enumerate("CCI"):

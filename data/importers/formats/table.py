@@ -57,7 +57,7 @@ from gnomon.data.importers.tabular.value_ranges import FlagReader, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
 from gnomon.data.outcomes import facts_from_pass_fail
 from gnomon.data.records import (
-    FIELDS,
+    DECLARED_FIELDS,
     NONE,
     OTHER,
     SCORE,
@@ -343,7 +343,7 @@ def _make_protocol(source: str, name: str, fields: tuple[tuple[str, str], ...] =
     """The protocol of a row; what is said of its trials by further fields is part of it and stands in its name."""
     if not fields:
         return row_builders.imported_protocol(source, name)
-    made = row_builders.imported_protocol(source, name, **{FIELDS: dict(fields)})
+    made = row_builders.imported_protocol(source, name, **{DECLARED_FIELDS: dict(fields)})
     shown = ", ".join(f"{field} {value}" for field, value in fields)
     return replace(made, name=f"{made.name} ({shown})"[:100])
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import cast
 
-from gnomon.data.facts import CORE_FLAGS, PASSED
+from gnomon.data.facts import CORE_FLAGS, PASSED, asked_names, recorded_names
 from gnomon.data.importers.field_parsers import (
     RowError,
     limit_text,
@@ -18,6 +19,7 @@ from gnomon.data.importers.label_history import SEPARATOR, mark_of
 from gnomon.data.importers.row_builders import ImportedLabel, ImportedProtocol, ImportedVerdict, imported_protocol
 from gnomon.data.readings import Readings, parse_readings
 from gnomon.data.records import (
+    DECLARED_FIELDS,
     IMPORTED,
     REPORT,
     Exposure,
@@ -27,7 +29,9 @@ from gnomon.data.records import (
     RaterKind,
     RaterRole,
     VerdictState,
+    check_field,
 )
+from gnomon.data.storage.columns.column_values import are_scores
 from gnomon.data.storage.fact_columns import FURTHER
 
 OWN = "gnomon"
@@ -49,6 +53,7 @@ class MeasuredSample:
     readings: Readings | None = None
     thinking: str | None = None
     protocol: ImportedProtocol | None = None
+    fields: Mapping[str, str | int | float] = field(default_factory=dict)
 
 
 def read_measure(own: Mapping[str, object], source: str) -> MeasuredSample:
@@ -68,6 +73,9 @@ def read_measure(own: Mapping[str, object], source: str) -> MeasuredSample:
     """
     try:
         readings = parse_readings(own.get("readings"))
+        declared = own.get(DECLARED_FIELDS)
+        told = declared if isinstance(declared, Mapping) else {}
+        fields = {str(name): check_field(str(name), value) for name, value in told.items()}
     except ValueError as error:
         raise RowError(str(error)) from None
     thinking, content = own.get("thinking"), own.get("protocol")
@@ -76,7 +84,7 @@ def read_measure(own: Mapping[str, object], source: str) -> MeasuredSample:
     if measure != REPORT and isinstance(content, Mapping):
         rest = {str(name): value for name, value in content.items() if name not in ("source", "name")}
         protocol = imported_protocol(source, str(content.get("name") or measure)[:80], **rest)
-    return MeasuredSample(measure, readings, thinking if isinstance(thinking, str) else None, protocol)
+    return MeasuredSample(measure, readings, thinking if isinstance(thinking, str) else None, protocol, fields)
 
 
 def read_facts(own: Mapping[str, object]) -> Facts | None:
@@ -125,7 +133,13 @@ def read_verdict(own: Mapping[str, object], name: str, quote: str) -> ImportedVe
     raw, at = own.get("raw"), parse_timestamp(own, "created_at")
     ended = VerdictState.UNPARSABLE if state is VerdictState.OK else state
     asked = str(own.get("sample") or 0)
-    return ImportedVerdict(judge, facts, str(raw or ""), quote, at, asked=asked, ended=ended)
+    made = ImportedVerdict(judge, facts, str(raw or ""), quote, at, asked=asked, ended=ended)
+    scores = own.get("scores")
+    if scores is None:
+        return made
+    if not are_scores(scores):
+        raise RowError("'scores' in what Gnomon wrote is no object of finite numbers by name: it was changed")
+    return replace(made, scores=cast("Mapping[str, float]", scores))
 
 
 def complete_label(label: ImportedLabel, own: Mapping[str, object]) -> ImportedLabel:
@@ -156,4 +170,14 @@ def complete_label(label: ImportedLabel, own: Mapping[str, object]) -> ImportedL
         probability=1.0 if probability is None else probability,
         chosen_by=tuple(str(each) for each in chosen) if isinstance(chosen, list) else None,
         rater_kind=None if kind is None else RaterKind(require_one_of(kind, "'rater_kind'", RaterKind)),
+        undecided=_read_undecided(own),
     )
+
+
+def _read_undecided(own: Mapping[str, object]) -> tuple[str, ...]:
+    """Facts of which the rater said that either answer would be right; logs from before it was written hold none."""
+    names = own.get("undecided") or []
+    known = (*asked_names(), *recorded_names())
+    if not isinstance(names, list) or not all(name in known for name in names):
+        raise RowError("'undecided' in what Gnomon wrote is no list of facts: it was changed")
+    return tuple(names)

@@ -55,7 +55,7 @@ from gnomon.data.importers.formats.inspect_log.score_readings import ScoreReadin
 from gnomon.data.importers.label_history import next_instant
 from gnomon.data.importers.options import ImportOptions
 from gnomon.data.outcomes import facts_from_pass_fail
-from gnomon.data.records import SCORE, Arm, Exposure, Facts, Span, Subject, Trial
+from gnomon.data.records import DECLARED_FIELDS, SCORE, Arm, Exposure, Facts, Span, Subject, Trial
 
 NAME = "inspect"
 OTHER_ARMS = ("condition", "intervention", "treatment", "trial_type")
@@ -183,7 +183,8 @@ def _parse_row(place: SourceLocation, sample: Mapping[str, object], log: LogRead
         raise RowError("the log names no model: name it with --subject")
     asked = {"messages": _question_text(sample)} if arm else {}
     measured = read_measure(own_part(about), NAME)
-    said = measured.protocol or row_builders.imported_protocol(NAME, header.task, **asked)
+    declared = {DECLARED_FIELDS: dict(measured.fields)} if measured.fields else {}
+    said = measured.protocol or row_builders.imported_protocol(NAME, header.task, **asked, **declared)
     subject = row_builders.subject_named(name, options.parameters)
     if options.parameters is not None and len(log.survey.models) <= 1:
         subject = replace(subject, parameters=options.parameters)
