@@ -99,6 +99,7 @@ class StudySettings(BaseModel):
     rater_kinds: dict[str, RaterKind] = Field(default_factory=dict)
     admitted_raters: tuple[str, ...] = ()
     fit_judges: tuple[str, ...] = ()
+    fit_graded: bool = False
     candidates: tuple[str, ...] = ()
     label_policy: str = ""
     transport: TransportSettings = TransportSettings()

@@ -294,7 +294,8 @@ class TransportSpec(StudyTable):
 
 
 class FitSpec(StudyTable):
-    """How the rates are fitted. `judges` are those whose error is modelled; all if empty.
+    """How the rates are fitted. `judges` are those whose error is modelled; all if empty. `graded` counts verdicts of
+    judges that gave scores with how sure they are.
 
     `priors` are the numbers of `gnomon.stats.model.priors.Priors` that differ from their defaults.
     """
@@ -304,6 +305,7 @@ class FitSpec(StudyTable):
     chains: int = Field(default=4, ge=2)
     seed: int = Field(default=1, ge=0)
     judges: list[str] = Field(default_factory=list)
+    graded: bool = False
     external: list[ExternalSpec] = Field(default_factory=list)
     priors: dict[str, float] = Field(default_factory=dict)
 

@@ -29,6 +29,7 @@ from gnomon.stats.cells.aggregation import (
 )
 from gnomon.stats.cells.label_support import arms_with_one_verdict
 from gnomon.stats.checks.event_labels import MOST_UNSEEN, arm_cautions, unchecked_levels
+from gnomon.stats.checks.grade_notes import grade_notes
 from gnomon.stats.checks.label_cautions import label_cautions
 from gnomon.stats.checks.label_truth import imputed_patterns, truth_probabilities
 from gnomon.stats.checks.open_label_notes import open_label_notes
@@ -53,7 +54,7 @@ from gnomon.stats.estimands.result import (
     build_result,
     refused_result,
 )
-from gnomon.stats.inference.hierarchical import VERSION, OutcomeModel, corrected_model, judged_model
+from gnomon.stats.inference.hierarchical import GRADED_VERSION, VERSION, OutcomeModel, corrected_model, judged_model
 from gnomon.stats.inference.importance_reweighting import DrawCache, reweight_draws, sampling_key, to_cached_draws
 from gnomon.stats.inference.judge_youden import INFORMATIVE_J, MIN_PROBABILITY, YoudenDraws, youden_draws
 from gnomon.stats.inference.sampler import (
@@ -112,11 +113,18 @@ class FitRequest:
     seed: int
     base: str | None = None
     shelf: DrawCache | None = None
+    graded: bool = False
 
     @property
     def fit_id(self) -> str:
         """Hash under which the fit is stored; a fit reweighted from an earlier fit's draws also depends on that fit."""
-        how = [VERSION, self.priors.as_dict(), self.settings.as_dict(), self.seed, *sorted(further_estimands())]
+        how = [
+            GRADED_VERSION if self.graded else VERSION,
+            self.priors.as_dict(),
+            self.settings.as_dict(),
+            self.seed,
+            *sorted(further_estimands()),
+        ]
         how += [MOST_UNSEEN] if self.result_view == CORRECTED_VIEW else []
         return canonical_hash([self.view, self.judge, self.data_hash, *how, *([self.base] if self.base else [])], 64)
 
@@ -281,6 +289,7 @@ def fit_corrected(
     name = " + ".join(patterns.judges)
     seen = hash_patterns(patterns, external)
     plan = _fit_request(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
+    plan = replace(plan, graded=patterns.graded is not None)
     return find_requested_fit(store, plan.fit_id) or _fit_patterns(
         store, plan, patterns, label_view, progress, external
     )
@@ -348,6 +357,8 @@ def _fit_patterns(
             f" {patterns.unrecorded:,} labels were chosen by verdicts of judges that were not recorded: assumed to be "
             f"{', '.join(patterns.judges)}."
         )
+    if patterns.graded is not None:
+        design += f" {grade_notes(patterns)}"
     if left_open := open_label_notes(store, patterns, label_view):
         design += f" {left_open}"
     cautions = (*label_cautions(store, patterns), *arm_cautions(patterns))

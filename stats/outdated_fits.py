@@ -23,6 +23,7 @@ _LABEL_SETTINGS = {
     "rater_kinds": "[labels] kinds",
     "admitted_raters": "[labels] admit",
     "fit_judges": "[fit] judges",
+    "fit_graded": "[fit] graded",
 }
 _SETTINGS = {"rule": "rule", "scope": "[design]", **_LABEL_SETTINGS, "judges": "first judge"}
 """Settings that decide what a fit is of, as the study file calls them."""

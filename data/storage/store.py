@@ -502,6 +502,9 @@ def _changed_settings(held: StoredSettings, values: Mapping[str, object]) -> lis
     """Those settings that decide what counts and get another value; a setting that was not stored has none yet."""
     before = cast(Mapping[str, object], held)
     changed = [name for name in COUNTING_SETTINGS if name in before and values.get(name, before[name]) != before[name]]
+    graded = before.get("fit_graded", False)  # a study that never said so counts verdicts without their scores
+    if held and values.get("fit_graded", graded) != graded:
+        changed.append("fit_graded")
     judges = values.get("judges")
     if held.get("judges") and isinstance(judges, list) and judges[:1] != held["judges"][:1]:
         changed.append("judges")

@@ -56,6 +56,7 @@ class StoredSettings(TypedDict, total=False):
     rater_kinds: dict[str, str]
     admitted_raters: list[str]
     fit_judges: list[str]
+    fit_graded: bool
     candidates: list[str]
     label_policy: str
     transport: dict[str, JsonValue]

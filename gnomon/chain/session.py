@@ -268,6 +268,8 @@ def _study_settings(
         settings["variants"] = variants
     if file.transport != TransportSpec() or "transport" in held:
         settings["transport"] = file.transport.as_settings()
+    if file.fit.graded or "fit_graded" in held:
+        settings["fit_graded"] = file.fit.graded
     if file.fit.external or "external" in held:
         settings["external"] = [each.model_dump(mode="json") for each in file.fit.external]
     if scope is not None or "scope" in held:

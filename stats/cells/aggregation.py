@@ -7,7 +7,7 @@ grouped rows, by the study's rule; no judge is called again when the rule change
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from sqlalchemy import (
     select,
 )
 
+from gnomon.calibration.graded.study_calibration import scored_trials
 from gnomon.calibration.labels.undecided_facts import decided_labels
 from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
 from gnomon.calibration.observations.frames import facts_of_rows, judge_frame
@@ -41,6 +42,15 @@ from gnomon.data.storage.store import Store, split_chunks
 from gnomon.data.storage.tables import counts, subjects, trials, verdicts
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.fitted_voices import fitted_voices
+from gnomon.stats.cells.graded_levels import (
+    NO_LEVEL,
+    GradedLevels,
+    HeardTrial,
+    LevelReader,
+    Levels,
+    Side,
+    learn_levels,
+)
 from gnomon.stats.cells.open_labels import NO_SET, ClassSet, OpenLabels, OpenLabelSets, open_label_sets, set_reader
 from gnomon.stats.cells.outcome_classes import (
     CLASSES,
@@ -75,7 +85,7 @@ class TrialLabels(NamedTuple):
     sets: tuple[ClassSet, ...] = ()
 
 
-PatternKey = tuple[Condition, VerdictClasses, TrialLabels | None]
+PatternKey = tuple[Condition, VerdictClasses, TrialLabels | None, Levels]
 ClassReader = Callable[[Condition, Facts | None], str | None]
 
 
@@ -192,6 +202,8 @@ class VerdictPatternCells:
         Labelled trials that were chosen by verdicts of judges that were not recorded.
     opened : OpenLabels, optional
         Labels that leave the class open; None where there are none. They count as no label in `label` and `ratings`.
+    graded : GradedLevels, optional
+        Levels of the verdicts of judges that count with their scores; None where there are none.
     """
 
     frame: pd.DataFrame
@@ -206,6 +218,7 @@ class VerdictPatternCells:
     exact: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     unrecorded: int = 0
     opened: OpenLabels | None = None
+    graded: GradedLevels | None = None
 
     def __post_init__(self) -> None:
         """Without raters every label is exact."""
@@ -245,6 +258,8 @@ class VerdictPatternCells:
         content = [*names, _json_rows(self.frame), [row.tolist() for row in rows]]
         if self.opened is not None:
             content.append([part.tolist() for part in (self.opened.sets, self.opened.label, self.opened.ratings)])
+        if self.graded is not None:
+            content.append(self.graded.as_content())
         return canonical_hash(content, 64)
 
 
@@ -272,7 +287,7 @@ def judged_cells(store: Store, judge: str | None = None, *, rule: OutcomeRule | 
     read, planned = _class_reader(rule), report_conditions(store)
     with store.read_transaction() as connection:
         tally = _tally_by_class(connection, [version], rule, read, planned)
-    known = {(condition, said): n for (condition, said, _), n in tally.items() if n and said[0] is not None}
+    known = {(condition, said): n for (condition, said, *_), n in tally.items() if n and said[0] is not None}
     if not known:
         raise NotEnoughDataError(f"judge '{name}': no verdict that counts: run `gnomon judge` and look at its errors")
     classes = known_classes(said[0] for _, said in known if said[0] is not None)
@@ -283,7 +298,9 @@ def judged_cells(store: Store, judge: str | None = None, *, rule: OutcomeRule | 
     return CellCounts(frame, classes, table)
 
 
-def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str = "blind") -> VerdictPatternCells:
+def pattern_cells(
+    store: Store, judges: Sequence[str] | None = None, view: str = "blind", *, graded: bool | None = None
+) -> VerdictPatternCells:
     """Cells by verdict pattern of several judges and labels.
 
     Which trials are labelled may depend on verdicts. The likelihood may ignore the choice only if it conditions on
@@ -301,6 +318,9 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
         Names of judges; by default those of `frames.fit_judges`.
     view : str, default "blind"
         Label view (`gnomon.calibration.labels.views`).
+    graded : bool, optional
+        Whether verdicts of judges that gave scores are kept with the level of their score (`graded_levels`), which
+        reads every trial; by default what the study says (`[fit] graded`).
 
     Raises
     ------
@@ -319,16 +339,89 @@ def pattern_cells(store: Store, judges: Sequence[str] | None = None, view: str =
     unsure = {rater for named in open_.by_rater.values() for rater in named}
     raters = tuple(sorted({*people.unique(), *unsure})) if truth.keeps_voices else ()
     reference, planned = reference_labels_of(labels, truth), report_conditions(store)
+    scores = _scores_by_trial(store, versions) if wants_grades(store, graded) else []
     with store.read_transaction() as connection:
-        tally = _tally_by_class(connection, versions, rule, read, planned)
-        for (condition, said, told), trained in _labelled_trials(
+        if any(scores):
+            levels = learn_levels(scores, _heard_trials(connection, versions, rule, read, planned))
+            tally = _tally_by_level(connection, versions, rule, read, planned, levels)
+        else:
+            levels = LevelReader([{} for _ in versions], {})
+            tally = _tally_by_class(connection, versions, rule, read, planned)
+        for (condition, said, told, _), trial, trained in _labelled_trials(
             connection, versions, (reference, labels, open_), raters, rule, read
         ):
             heard = tuple(None if trained and voice.learns else one for voice, one in zip(voices, said, strict=True))
-            tally[(condition, said, None)] -= 1
-            tally[(condition, heard, told)] += 1
+            arm = condition[AXES.index("arm")]
+            tally[(condition, said, None, levels.read(trial, arm, said))] -= 1
+            tally[(condition, heard, told, levels.read(trial, arm, heard))] += 1
     rows = {key: n for key, n in tally.items() if n and (key[2] is not None or any(key[1]))}
-    return _build_patterns(rows, tuple(voice.name for voice in voices), raters, unrecorded)
+    return _build_patterns(rows, tuple(voice.name for voice in voices), raters, unrecorded, levels.cuts)
+
+
+def wants_grades(store: Store, graded: bool | None) -> bool:
+    """Whether a fit counts judges with their scores.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    graded : bool or None
+        What was asked for; None for what the study says.
+    """
+    return load_settings(store).fit_graded if graded is None else graded
+
+
+def _scores_by_trial(store: Store, versions: Sequence[str]) -> list[dict[str, float]]:
+    """Score of the event by trial, for each judge version; empty for one without scores, and without trials that have
+    none of their own.
+    """
+    every = (scored_trials(store, version) for version in versions)
+    frames = (frame[~frame["stands_in"].astype(bool)] for frame in every)
+    return [dict(zip(frame["trial"].tolist(), frame["score"].tolist(), strict=True)) for frame in frames]
+
+
+def _each_trial(
+    connection: Connection,
+    versions: Sequence[str],
+    rule: OutcomeRule,
+    read: ClassReader,
+    planned: Sequence[ColumnElement[bool]],
+) -> Iterator[tuple[Condition, HeardTrial]]:
+    """Every answered trial with its condition and its verdicts, one by one."""
+    coded = FactCode(rule.reads)
+    source, code = _verdict_code(versions, coded)
+    about = _size_and_variant(connection)
+    asked = select(*(trials.c[axis] for axis in TRIAL_AXES), code, trials.c.split, trials.c.id).select_from(source)
+    for *own, number, split, trial in connection.execute(asked.where(trials.c.error.is_(None), *planned)):
+        condition = (own[0], *about[own[0]], *own[1:])
+        heard = _decode_verdicts(number, len(versions), condition[AXES.index("concept")], coded)
+        said = tuple(read(condition, facts) for facts in heard)
+        yield condition, HeardTrial(trial, split == str(Split.TRAIN), condition[AXES.index("arm")], said)
+
+
+def _heard_trials(
+    connection: Connection,
+    versions: Sequence[str],
+    rule: OutcomeRule,
+    read: ClassReader,
+    planned: Sequence[ColumnElement[bool]],
+) -> Iterator[HeardTrial]:
+    return (heard for _, heard in _each_trial(connection, versions, rule, read, planned))
+
+
+def _tally_by_level(
+    connection: Connection,
+    versions: Sequence[str],
+    rule: OutcomeRule,
+    read: ClassReader,
+    planned: Sequence[ColumnElement[bool]],
+    levels: LevelReader,
+) -> Counter[PatternKey]:
+    """Number of trials by condition, by the judges' classes and by the levels of their scores."""
+    tally: Counter[PatternKey] = Counter()
+    for condition, heard in _each_trial(connection, versions, rule, read, planned):
+        tally[(condition, heard.said, None, levels.read(heard.trial, heard.arm, heard.said))] += 1
+    return tally
 
 
 def published_cells(store: Store) -> CellCounts:
@@ -427,7 +520,8 @@ def _tally_by_class(
             condition = (row[0], *about[row[0]], *row[1:-1])
             for number, n in Counter(row[-1].split(",")).items():
                 heard = _decode_verdicts(int(number), len(versions), condition[AXES.index("concept")], coded)
-                tally[(condition, tuple(read(condition, facts) for facts in heard), None)] += sign * n
+                said_here = tuple(read(condition, facts) for facts in heard)
+                tally[(condition, said_here, None, (NO_LEVEL,) * len(versions))] += sign * n
     return tally
 
 
@@ -438,8 +532,8 @@ def _labelled_trials(
     raters: Sequence[str],
     rule: OutcomeRule,
     read: ClassReader,
-) -> Iterator[tuple[PatternKey, bool]]:
-    """Each labelled trial's condition, classes by judge and by rater, and whether it is in the train split.
+) -> Iterator[tuple[PatternKey, str, bool]]:
+    """Each labelled trial's condition, classes by judge and by rater, its id, and whether it is in the train split.
 
     `people` are the reference label of each trial, the labels of all raters in one view (`rater_labels`), of which
     those of `raters` are opinions that may be wrong, and the labels that leave the class open.
@@ -469,11 +563,13 @@ def _labelled_trials(
             condition = (own[0], *about[own[0]], *own[1:])
             heard = _decode_verdicts(number, len(versions), condition[AXES.index("concept")], coded)
             said = tuple(read(condition, facts) for facts in heard)
-            facts, exact = told.get(trial) or unlabelled
+            first_facts, exact = told.get(trial) or unlabelled
             by_rater = tuple(read(condition, rated[trial].get(rater)) for rater in raters)
             sets = tuple(open_.by_rater.get(trial, {}).get(rater, ()) for rater in raters)
-            labelled = TrialLabels(read(condition, facts) or "", exact, by_rater, open_.exact.get(trial, ()), sets)
-            yield (condition, said, labelled), split == str(Split.TRAIN)
+            labelled = TrialLabels(
+                read(condition, first_facts) or "", exact, by_rater, open_.exact.get(trial, ()), sets
+            )
+            yield (condition, said, labelled, ()), trial, split == str(Split.TRAIN)
 
 
 def _size_and_variant(connection: Connection) -> dict[str, tuple[float, str]]:
@@ -502,27 +598,32 @@ def _class_reader(rule: OutcomeRule) -> ClassReader:
 
 
 def _build_patterns(
-    rows: dict[PatternKey, int], judges: tuple[str, ...], raters: tuple[str, ...], unrecorded: int
+    rows: dict[PatternKey, int],
+    judges: tuple[str, ...],
+    raters: tuple[str, ...],
+    unrecorded: int,
+    cuts: Mapping[Side, tuple[float, ...]],
 ) -> VerdictPatternCells:
     if not rows:
         raise NotEnoughDataError("no trial has a verdict or a label: run `gnomon judge` first")
-    opinions = ((*said, *((told.label, *told.ratings) if told else ())) for _, said, told in rows)
+    opinions = ((*said, *((told.label, *told.ratings) if told else ())) for _, said, told, _ in rows)
     classes = known_classes(one for some in opinions for one in some if one is not None)
     rows, raters = _within_classes(rows, classes, raters)
-    frame, place = _cell_frame(condition for condition, _, _ in rows)
+    frame, place = _cell_frame(condition for condition, *_ in rows)
     index: dict[str | None, int] = {None: MISSING, **{name: number for number, name in enumerate(classes)}}
     nothing = TrialLabels("", False, (None,) * len(raters), (), ((),) * len(raters))
-    named = sorted({one for _, _, told in rows if told for one in (told.exact_set, *told.sets) if one})
+    named = sorted({one for _, _, told, _ in rows if told for one in (told.exact_set, *told.sets) if one})
     set_index: dict[ClassSet, int] = {(): NO_SET, **{one: number for number, one in enumerate(named)}}
     coded = []
-    for (condition, said, told), n in rows.items():
+    for (condition, said, told, levels), n in rows.items():
         label, exact, ratings, exact_set, sets = told or nothing
         people = [index[label or None], int(exact), *(index[one] for one in ratings)]
-        left = [set_index[one] for one in (exact_set, *sets)] if named else []
+        left = [*(levels if cuts else ()), *([set_index[one] for one in (exact_set, *sets)] if named else [])]
         coded.append((place[condition], *people, n, *(index[one] for one in said), *left))
     table = np.array(sorted(coded), dtype=np.int64)
     many = 3 + len(raters)
     last = many + 1 + len(judges)
+    after = last + len(judges) if cuts else last
     exact = table[:, 2] == 1
     members = np.array([[name in one for name in classes] for one in named], dtype=bool).reshape(-1, len(classes))
     return VerdictPatternCells(
@@ -537,7 +638,8 @@ def _build_patterns(
         table[:, 3:many],
         exact,
         unrecorded,
-        OpenLabels(members, table[:, last], table[:, last + 1 :]) if named else None,
+        OpenLabels(members, table[:, after], table[:, after + 1 :]) if named else None,
+        GradedLevels(cuts, table[:, last:after]) if cuts else None,
     )
 
 
@@ -545,19 +647,19 @@ def _within_classes(
     rows: dict[PatternKey, int], classes: tuple[str, ...], raters: tuple[str, ...]
 ) -> tuple[dict[PatternKey, int], tuple[str, ...]]:
     """Rows whose open labels name classes of the model, and the raters who say something: a set of all says nothing."""
-    if not any(told and (told.exact_set or any(told.sets)) for _, _, told in rows):
+    if not any(told and (told.exact_set or any(told.sets)) for _, _, told, _ in rows):
         return rows, raters
     read, arm = set_reader(classes), AXES.index("arm")
     out: Counter[PatternKey] = Counter()
-    for (condition, said, told), n in rows.items():
+    for (condition, said, told, levels), n in rows.items():
         kept = told
         if told:
             within = [read(one, condition[arm]) for one in (told.exact_set, *told.sets)]
             kept = told._replace(exact_set=within[0], sets=tuple(within[1:]))
         silent = kept is not None and not (kept.label or any(kept.ratings) or kept.exact_set or any(kept.sets))
-        out[(condition, said, None if silent else kept)] += n
+        out[(condition, said, None if silent else kept, levels)] += n
     speak = [
-        any(told and (told.ratings[place] or told.sets[place]) for _, _, told in out) for place in range(len(raters))
+        any(told and (told.ratings[place] or told.sets[place]) for _, _, told, _ in out) for place in range(len(raters))
     ]
     if all(speak):
         return dict(out), raters
@@ -571,7 +673,7 @@ def _within_classes(
         )
 
     return (
-        {(condition, said, spoken(told)): n for (condition, said, told), n in out.items()},
+        {(condition, said, spoken(told), levels): n for (condition, said, told, levels), n in out.items()},
         tuple(rater for rater, kept in zip(raters, speak, strict=True) if kept),
     )
 

@@ -85,6 +85,7 @@ def imputed_patterns(
         verdict=patterns.verdict[source],
         raters=(),
         opened=None,
+        graded=None,
     )
 
 

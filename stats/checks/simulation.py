@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gnomon.stats.cells.aggregation import AXES, MISSING, CellCounts, VerdictPatternCells
+from gnomon.stats.model.graded_voices import grade_centre, grade_scales
 from gnomon.stats.model.judge_confusion import confusion_strata
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ def draw_from_prior(model: OutcomeModel, rng: np.random.Generator) -> np.ndarray
         alike = alike + np.sqrt(1.0 - v.raters.wrong_alike) * point["rater_wrong"]
         point["rater_wrong"] = v.raters.wrong_mean + v.raters.wrong_sd * alike
         point["rater_deviation"] = v.raters.scale * point["rater_deviation"]
+        middle, shapes = grade_centre(v.grades, model.parameter_shapes), model.parameter_shapes
+        point |= {name: middle[name] + sd * point[name] for name, sd in grade_scales(v.grades, shapes).items()}
     return model.to_parameters(np.concatenate([values.ravel() for values in point.values()]))
 
 

@@ -23,6 +23,7 @@ from scipy.linalg.blas import dtrmv
 from gnomon.stats.cells.aggregation import CellCounts, VerdictPatternCells
 from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.coordinates import Coordinates, noncentered_coordinates
+from gnomon.stats.model.graded_voices import grade_centre, grade_scales, grade_shapes
 from gnomon.stats.model.judge_confusion import (
     ExternalCalibration,
     LevelDeviations,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 VERSION = "6"
 """Part of every fit's hash: increase it when a change of the model invalidates stored fits."""
+
+GRADED_VERSION = "7"
+"""The same for a model with graded voices; without any, the model is that of `VERSION`, bit for bit."""
 
 SCALE_NAMES = ("log_scale", "log_judge_scale", "log_wrong_scale")
 SHAPE_PARTS = ("arm", "full", "pairs", "possible")
@@ -100,6 +104,7 @@ class OutcomeModel:
             shapes["wrong_deviation"] = (len(v.wrong.group), judges, many, many - 1)
             shapes["rater_wrong"] = (min(v.raters.raters, 1) * many, many - 1)
             shapes["rater_deviation"] = (v.raters.deviating,)
+            shapes |= grade_shapes(v.grades, v.arms, len(v.accuracy.group), len(v.wrong.group))
         return shapes
 
     @property
@@ -230,6 +235,7 @@ class OutcomeModel:
             middle["rater_wrong"] = np.full(shapes["rater_wrong"], self.verdicts.raters.wrong_mean)
             middle["log_judge_scale"] = np.full(shapes["log_judge_scale"], np.log(self.verdicts.scale / 2))
             middle["log_wrong_scale"] = np.full(shapes["log_wrong_scale"], np.log(self.verdicts.dose_scale))
+            middle |= grade_centre(self.verdicts.grades, shapes)
         return np.concatenate([values.ravel() for values in middle.values()])
 
     def initial_point(self, rng: np.random.Generator) -> np.ndarray:
@@ -281,6 +287,8 @@ class OutcomeModel:
         parts: list[Any] = list(self.arrays)
         if v is not None:
             parts += [*v.accuracy, *v.wrong, *v.raters[2:], *(v._asdict()[name] for name in PRIOR_PARTS)]
+            if len(v.grades.judge):
+                parts += [part for name, part in v.grades._asdict().items() if name != "level"]
         for part in parts:
             seen.update(np.ascontiguousarray(part).tobytes())
         return seen.hexdigest()
@@ -539,6 +547,8 @@ def _verdict_log_likelihood(pm: Any, pt: Any, logs: Any, v: VerdictArrays, class
     joint = possible * share * seen[v.stratum, :, v.pattern]
     if v.raters.raters:
         joint = joint * _label_likelihood(pm, pt, v, classes)
+    if len(v.grades.judge):
+        joint = joint * _level_likelihood(pm, pt, v, classes)
     return (v.number * pt.log(joint.sum(axis=1))).sum()
 
 
@@ -567,6 +577,36 @@ def _label_likelihood(pm: Any, pt: Any, v: VerdictArrays, classes: int) -> Any:
         said = np.where(r.row < 0, -1, r.ratings[:, h][r.row])
         named = pt.dot(chance, v.sets.T.astype(float))  # a label has the sum over the classes that it names
         out = out * pt.where(said[:, None] < 0, 1.0, named[arm, :, np.maximum(said, 0)])
+    return out
+
+
+def _level_likelihood(pm: Any, pt: Any, v: VerdictArrays, classes: int) -> Any:
+    """P(the levels of the graded verdicts | truth, verdicts) of each row (rows, K), with the parameters of levels."""
+    from gnomon.stats.inference.log_density import LOG_ZERO
+
+    g = v.grades
+    shapes = grade_shapes(g, v.arms, len(v.accuracy.group), len(v.wrong.group))
+    middle, scales = grade_centre(g, shapes), grade_scales(g, shapes)
+    logit, shift, dose = (
+        pm.Normal(name, middle[name], scales[name], shape=shape) if 0 not in shape else pt.zeros(shape)
+        for name, shape in shapes.items()
+    )
+    steps = np.arange(g.levels)
+    shifts = pt.tensordot(_stratum_design(v.accuracy), shift, axes=1)
+    doses = pt.tensordot(_stratum_design(v.wrong), dose, axes=1)
+    right, event = np.array([[0.5, -0.5], [-0.5, 0.5]]), (np.arange(classes) == g.event).astype(int)
+    out: Any = 1.0
+    for q, judge in enumerate(g.judge):
+        common, lean = (
+            pt.concatenate([pt.zeros((v.arms, 2, 1)), logit[:, q, kind]], axis=-1)[v.arm] for kind in (0, 1)
+        )
+        eta = common[:, None] + right[:, :, None] * lean[:, None]  # strata, truth, verdict, level
+        eta = eta + (shifts[:, q][:, None] + doses[:, q])[..., None] * steps
+        eta = pt.where(steps < g.most[v.arm][:, q][:, None, :, None], eta, LOG_ZERO)
+        chance = pt.exp(eta - pt.logsumexp(eta, axis=-1, keepdims=True))
+        level, said = g.level[:, q], (v.partial[v.pattern, judge] == g.event).astype(int)
+        own = chance[v.stratum[:, None], event, said[:, None], np.maximum(level, 0)[:, None]]
+        out = out * pt.where(level[:, None] < 0, 1.0, own)
     return out
 
 

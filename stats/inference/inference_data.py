@@ -29,6 +29,9 @@ DIMENSIONS = {
     "wrong_deviation": ("wrong_level", "judge", "true_class", "other_class"),
     "rater_wrong": ("true_class", "other_class"),
     "rater_deviation": ("rater",),
+    "level_logit": ("arm", "graded_judge", "level_part", "event_verdict", "level"),
+    "level_shift": ("accuracy_deviation", "graded_judge", "event_verdict"),
+    "level_dose": ("wrong_level", "graded_judge", "event_truth", "event_verdict"),
 }
 """Dimensions of each parameter, after chain and draw."""
 
@@ -167,6 +170,8 @@ def _coordinate_labels(model: OutcomeModel, judges: list[str]) -> dict[str, list
     pairs = [f"{judges[one]} and {judges[other]}" for one, other in v.pairs]
     raters = [f"rater {number + 1}" for number in range(v.raters.raters)]
     classes = list(model.classes)
+    graded = [judges[place] for place in v.grades.judge]
+    labels |= {"graded_judge": graded, "level_part": ["common", "lean"]}
     return {**labels, "arm": arms, "judge": judges, "true_class": classes, "judge_pair": pairs, "rater": raters}
 
 

@@ -2,8 +2,8 @@
 
 Parameters after those of the outcome stages: logits of wrong classes (A, J, K, K - 1), log standard deviations of
 accuracies (Q, J), coordinates of their deviations (D, J, K), agreement of pairs of judges (A, pairs), then log standard
-deviations (Q', J) of the deviations (D', J, K, K - 1) of wrong logits and their coordinates. Letters as in
-`model.judge_confusion.VerdictArrays`.
+deviations (Q', J) of the deviations (D', J, K, K - 1) of wrong logits and their coordinates, then what raters and
+graded voices have of their own. Letters as in `model.judge_confusion.VerdictArrays`.
 
 There are nearly as many strata as cells, so no table over strata and patterns is made. Odds of a stratum are products
 of the odds of its levels, whose exponentials are few; the sum over all patterns, which makes probabilities of odds,
@@ -29,6 +29,7 @@ from gnomon.stats.inference.log_density import (
     split_outcome_parameters,
 )
 from gnomon.stats.inference.reparameterization import CoefficientTransform, coordinate_gradient, to_coefficients
+from gnomon.stats.model.graded_density import GradeParameters, add_level_slope, grade_prior, level_probabilities
 from gnomon.stats.model.judge_confusion import LevelDeviations, VerdictArrays
 from gnomon.stats.model.linear_predictor import PredictorArrays
 from gnomon.stats.model.rater_density import label_chances, rater_confusions, rater_gradient, rater_prior
@@ -43,7 +44,7 @@ class VerdictParameters(NamedTuple):
 
     `wrong` (A, J, K, K - 1) logits; `log_tau` (Q, J) and `accuracy` (D, J K); `agreement` (A, pairs); `log_omega`
     (Q', J) and `deviation` (D', J K (K - 1)) of the wrong logits; `rater_wrong` (K, K - 1) and `rater_deviation` (H) of
-    the raters, empty without them.
+    the raters, empty without them; `grade` of the graded voices, shifts by column.
     """
 
     wrong: np.ndarray
@@ -54,6 +55,7 @@ class VerdictParameters(NamedTuple):
     deviation: np.ndarray
     rater_wrong: np.ndarray
     rater_deviation: np.ndarray
+    grade: GradeParameters
 
 
 class LevelOdds(NamedTuple):
@@ -119,6 +121,11 @@ def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> Verdic
     five = four + v.wrong.groups * judges
     six = five + more * odds
     seven = six + min(v.raters.raters, 1) * classes * (classes - 1)
+    eight = seven + v.raters.deviating
+    graded, levels = v.grades.judge.shape[0], v.grades.levels
+    nine = eight + v.arms * graded * 4 * (levels - 1)
+    ten = nine + many * graded * 2
+    eleven = ten + more * graded * 4
     return VerdictParameters(
         x[:one].reshape(v.arms, judges, classes, classes - 1),
         x[one:two].reshape(v.accuracy.groups, judges),
@@ -127,7 +134,12 @@ def split_verdict_parameters(x: Array, v: VerdictArrays, classes: int) -> Verdic
         x[four:five].reshape(v.wrong.groups, judges),
         x[five:six].reshape(more, odds),
         x[six:seven].reshape(min(v.raters.raters, 1) * classes, classes - 1),
-        x[seven : seven + v.raters.deviating],
+        x[seven:eight],
+        GradeParameters(
+            x[eight:nine].reshape(v.arms, graded, 2, 2, levels - 1),
+            x[nine:ten].reshape(many, graded, 2),
+            x[ten:eleven].reshape(more, graded, 2, 2),
+        ),
     )
 
 
@@ -466,10 +478,12 @@ def rows_log_likelihood(  # noqa: PLR0912, PLR0915
     agreement: Array,
     v: VerdictArrays,
     chances: Array,
+    grade: GradeParameters,
     weight: Array,
     slope: LevelOdds,
     d_agreement: Array,
     tally: Array,
+    d_grade: GradeParameters,
     rows: Array,
 ) -> float:
     """Log likelihood of the rows; accumulates its gradient.
@@ -488,6 +502,8 @@ def rows_log_likelihood(  # noqa: PLR0912, PLR0915
         Verdict data.
     chances : ndarray, shape (A, G, K)
         Probability of each combination of raters' labels.
+    grade : GradeParameters
+        Graded voices, shifts by level.
     weight : ndarray, shape (cells, K)
         Expected class counts are added to it.
     slope : LevelOdds
@@ -496,6 +512,8 @@ def rows_log_likelihood(  # noqa: PLR0912, PLR0915
         The gradient in the agreements is added to it.
     tally : ndarray, shape (A, G, K)
         Expected trials by arm, combination of labels and truth are added to it.
+    d_grade : GradeParameters
+        The gradient in `grade` is added to it.
     rows : ndarray, shape (R,)
         Filled: log likelihood of each row.
     """
@@ -505,12 +523,17 @@ def rows_log_likelihood(  # noqa: PLR0912, PLR0915
     share, w = np.exp(logs), pattern_work(agreement, v, classes)
     odds, d_odds, narrow, sums, narrow_sums = w.odds, w.d_odds, np.zeros(w.odds.shape), w.sums, w.narrow_sums
     joint, used, norm = np.zeros(classes), np.zeros(classes), np.zeros(classes)
+    graded, event = v.grades.judge.shape[0], v.grades.event
+    sure, surer = np.zeros((graded, 2, 2, v.grades.levels)), np.zeros((graded, 2, 2, v.grades.levels))
     total = 0.0
     for n in range(v.arm.shape[0]):
         if v.start[n] == v.start[n + 1]:
             continue
         arm = v.arm[n]
         stratum_odds(n, levels, v, odds)
+        if graded > 0:
+            level_probabilities(arm, v.accuracy.level[n], v.wrong.level[n], grade, v.grades, sure)
+            surer[:] = 0.0
         for z in range(classes):
             used[z] = 0.0
             for j in range(judges):
@@ -534,6 +557,11 @@ def rows_log_likelihood(  # noqa: PLR0912, PLR0915
                         chance = agreement_sum(z, arm, narrow, w.block, narrow_sums) * norm[z]
                     if g >= 0:
                         chance *= chances[arm, g, z]
+                    for q in range(graded):
+                        k = v.grades.level[i, q]
+                        if k >= 0:
+                            said = v.partial[b, v.grades.judge[q]]
+                            chance *= sure[q, int(z == event), int(said == event), k]
                     joint[z] = (share[c, z] if c >= 0 else 1.0) * chance
                     whole += joint[z]
             whole = max(whole, SMALLEST)
@@ -548,6 +576,11 @@ def rows_log_likelihood(  # noqa: PLR0912, PLR0915
                     weight[c, z] += expected
                 if g >= 0:
                     tally[arm, g, z] += expected
+                for q in range(graded):
+                    k = v.grades.level[i, q]
+                    if k >= 0:
+                        said = v.partial[b, v.grades.judge[q]]
+                        surer[q, int(z == event), int(said == event), k] += expected
                 if w.spoke[b] == 0:
                     continue
                 used[z] += expected
@@ -563,7 +596,32 @@ def rows_log_likelihood(  # noqa: PLR0912, PLR0915
             if used[z] != 0.0:
                 agreement_sum_gradient(-used[z], z, arm, w.block, w.slope, sums, d_odds, d_agreement)
         add_level_gradient(n, d_odds, v, slope)
+        if graded > 0:
+            add_level_slope(arm, v.accuracy.level[n], v.wrong.level[n], surer, sure, d_grade)
     return total
+
+
+@compiled
+def grade_by_level(p: GradeParameters, v: VerdictArrays) -> GradeParameters:
+    """The parameters of graded voices with the shifts of the levels in place of those of the columns.
+
+    Parameters
+    ----------
+    p : GradeParameters
+        Shifts by column.
+    v : VerdictArrays
+        Verdict data.
+    """
+    graded = p.logit.shape[1]
+    shift = level_effects(p.shift.reshape(p.shift.shape[0], graded * 2), v.accuracy)
+    dose = level_effects(p.dose.reshape(p.dose.shape[0], graded * 4), v.wrong)
+    return GradeParameters(p.logit, shift.reshape(shift.shape[0], graded, 2), dose.reshape(dose.shape[0], graded, 2, 2))
+
+
+@compiled
+def empty_grades(p: GradeParameters) -> GradeParameters:
+    """Zeros of the shape of parameters of graded voices."""
+    return GradeParameters(np.zeros(p.logit.shape), np.zeros(p.shift.shape), np.zeros(p.dose.shape))
 
 
 @compiled
@@ -585,8 +643,9 @@ def row_log_likelihoods(parameters: Array, v: VerdictArrays, logs: Array) -> Arr
     rows, weight = np.zeros(v.cell.shape[0]), np.zeros(logs.shape)
     confusion = rater_confusions(p.rater_wrong, p.rater_deviation, v.possible, v.raters)
     chances = label_chances(confusion, v.raters, v.sets)
-    tally, d_agreement = np.zeros(chances.shape), np.zeros(p.agreement.shape)
-    rows_log_likelihood(logs, odds, p.agreement, v, chances, weight, unused, d_agreement, tally, rows)
+    tally, d_agreement, grade = np.zeros(chances.shape), np.zeros(p.agreement.shape), grade_by_level(p.grade, v)
+    d_grade = empty_grades(grade)
+    rows_log_likelihood(logs, odds, p.agreement, v, chances, grade, weight, unused, d_agreement, tally, d_grade, rows)
     return rows
 
 
@@ -915,14 +974,30 @@ def corrected_density(
     logs = log_class_probabilities(eta, a.asked)
     confusion = rater_confusions(p.rater_wrong, p.rater_deviation, v.possible, v.raters)
     chances = label_chances(confusion, v.raters, v.sets)
-    tally = np.zeros(chances.shape)
-    total += rows_log_likelihood(logs, odds, p.agreement, v, chances, weight, slope, d_agreement, tally, rows)
+    tally, grade = np.zeros(chances.shape), grade_by_level(p.grade, v)
+    d_grade = empty_grades(grade)
+    total += rows_log_likelihood(
+        logs, odds, p.agreement, v, chances, grade, weight, slope, d_agreement, tally, d_grade, rows
+    )
     coefficient_gradient(a, eta, weight, d_beta)
     grad = outcome_gradient(x, a, c, way, d_beta, d_log_tau)
     d = split_verdict_parameters(grad[first:], v, classes)
     total += judge_prior(p, v, d) + bent.log_volume + leant.log_volume
     total += rater_prior(p.rater_wrong, p.rater_deviation, v.raters, d.rater_wrong, d.rater_deviation)
     rater_gradient(tally, confusion, v.raters, v.sets, v.possible, d.rater_wrong, d.rater_deviation)
+    if v.grades.judge.shape[0] > 0:
+        total += grade_prior(p.grade, v.grades, d.grade)
+        d.grade.logit[:] += d_grade.logit
+        by_shift, by_dose = d_grade.shift.shape[1] * 2, d_grade.dose.shape[1] * 4
+        shifts, doses = d.grade.shift, d.grade.dose
+        add_design_gradient(
+            d_grade.shift.reshape(d_grade.shift.shape[0], by_shift),
+            v.accuracy,
+            shifts.reshape(shifts.shape[0], by_shift),
+        )
+        add_design_gradient(
+            d_grade.dose.reshape(d_grade.dose.shape[0], by_dose), v.wrong, doses.reshape(doses.shape[0], by_dose)
+        )
     d.wrong[:] += without_diagonal(slope.base)
     d.agreement[:] += d_agreement
     value, d_bent = deviation_prior(p.log_tau, v.scale, 1.0, trust, v.accuracy, bent.beta, d.log_tau)

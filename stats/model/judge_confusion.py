@@ -28,6 +28,7 @@ from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.cells.open_labels import NO_SET
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
+from gnomon.stats.model.graded_voices import GradeArrays, grade_arrays
 from gnomon.stats.model.priors import Priors
 from gnomon.stats.model.rater_confusion import RaterArrays, class_sets, rater_arrays
 
@@ -83,6 +84,7 @@ class VerdictArrays(NamedTuple):
     `label` (the set of classes that holds the truth if it is known exactly, else -1), `number`; `order` (R) lists them
     by stratum, those of stratum n from `start[n]` to `start[n + 1]`; `raters`: labels that may be wrong. `sets`
     (K + G, K) are the sets of classes that labels name: the single classes, then those of labels that leave it open.
+    `grades` are the levels of graded verdicts.
     """
 
     arm: np.ndarray
@@ -108,6 +110,7 @@ class VerdictArrays(NamedTuple):
     agreement_sd: float
     raters: RaterArrays
     sets: np.ndarray
+    grades: GradeArrays
 
 
 def hash_patterns(patterns: VerdictPatternCells, external: Sequence[ExternalCalibration] = ()) -> str:
@@ -248,6 +251,7 @@ def build_verdict_arrays(
         agreement_sd=priors.judge_agreement_sd,
         raters=raters._replace(row=np.concatenate([raters.row, np.full(len(external), MISSING)])),
         sets=class_sets(patterns),
+        grades=grade_arrays(patterns, arms, len(external)),
     )
 
 
@@ -309,6 +313,7 @@ def weighted_patterns(patterns: VerdictPatternCells) -> VerdictPatternCells:
         ratings=np.concatenate([patterns.ratings, np.full((len(rows), len(patterns.raters)), MISSING)]),
         exact=np.concatenate([patterns.exact, np.zeros(len(rows), dtype=bool)]),
         opened=None if patterns.opened is None else patterns.opened.with_silent_rows(len(rows)),
+        graded=None if patterns.graded is None else patterns.graded.with_levels_of(rows),
     )
 
 

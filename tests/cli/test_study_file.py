@@ -349,13 +349,17 @@ def test_what_is_taken_out_of_the_file_is_taken_out_of_the_settings(folder, stor
     from gnomon.chain.session import sync_settings
 
     plain = read_study(folder)
+    sync_settings(store, plain)
+    assert "fit_graded" not in store.study_settings(), "a study that says nothing holds what it held before"
     with (folder / "study.toml").open("a") as file:
         file.write(f"\n{EXTERNAL}\n[transport]\nmargin = 0.1\n")
+    change(folder, "\n[fit]\n", "\n[fit]\ngraded = true\n")
     sync_settings(store, read_study(folder))
-    assert load_settings(store).external[0].n == 3
+    assert (load_settings(store).external[0].n, load_settings(store).fit_graded) == (3, True)
     with (folder / "study.toml").open("a") as file:
         file.write('by = ["language"]\n')
     sync_settings(store, read_study(folder))
     assert load_settings(store).transport.by == ("language",)
     sync_settings(store, plain)
-    assert (load_settings(store).external, load_settings(store).transport.margin) == ((), None)
+    said = load_settings(store)
+    assert (said.external, said.transport.margin, said.fit_graded) == ((), None, False)

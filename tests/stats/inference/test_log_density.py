@@ -9,6 +9,7 @@ import pytest
 
 from gnomon.data.errors import InputError
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
+from gnomon.stats.cells.graded_levels import GradedLevels
 from gnomon.stats.cells.open_labels import OpenLabels
 from gnomon.stats.cells.outcome_classes import CLASSES, MISNAMED
 from gnomon.stats.checks.simulation import SimulatedStudy, cell_frame, even_error_confusion, simulate_study
@@ -80,6 +81,21 @@ def with_open_labels(patterns: VerdictPatternCells) -> VerdictPatternCells:
     return replace(made, opened=opened)
 
 
+def with_levels(patterns: VerdictPatternCells) -> VerdictPatternCells:
+    """The last judge is graded: three levels of events, two of others; in control two of events; some have no score."""
+    rng, judge = np.random.default_rng(7), len(patterns.judges) - 1
+    arms, said = patterns.frame["arm"].to_numpy()[patterns.cell], patterns.verdict[:, judge]
+    cuts: dict[tuple[int, str, bool], tuple[float, ...]] = {(judge, "control", True): (0.8,)}
+    for arm in ("injection", "random"):
+        cuts |= {(judge, arm, True): (0.7, 0.9), (judge, arm, False): (-0.2,)}
+    level = np.full(patterns.verdict.shape, MISSING)
+    for row, (arm, name) in enumerate(zip(arms, said, strict=True)):
+        many = len(cuts.get((judge, arm, name == patterns.classes.index("event")), ()))
+        if name != MISSING and many and rng.random() < 0.9:
+            level[row, judge] = rng.integers(0, many + 1)
+    return replace(patterns, graded=GradedLevels(cuts, level))
+
+
 def one_rater(patterns: VerdictPatternCells) -> VerdictPatternCells:
     """All labels by one rater, and so many trials that unlabelled ones weigh less than labelled ones."""
     many = replace(patterns, count=patterns.count * np.where(patterns.label == MISSING, 400, 1))
@@ -100,6 +116,10 @@ MODELS = {
     "corrected, and judged elsewhere": lambda: corrected_model(study(2, 2, 20).patterns, Priors(), ELSEWHERE),
     "corrected, two raters": lambda: corrected_model(with_raters(with_silence(study(2, 2, 20).patterns)), Priors()),
     "corrected, open labels": lambda: corrected_model(with_open_labels(study(1, 1, 30).patterns), Priors()),
+    "corrected, one graded voice": lambda: corrected_model(with_levels(study(1, 2, 20).patterns), Priors()),
+    "corrected, a graded voice and another": lambda: corrected_model(
+        with_levels(with_raters(with_silence(study(2, 1, 20).patterns))), Priors()
+    ),
     "corrected, one rater": lambda: corrected_model(one_rater(study(1, 2, 20).patterns), Priors()),
     "corrected, three judges": lambda: corrected_model(study(3, 1, 5).patterns, Priors()),
 }

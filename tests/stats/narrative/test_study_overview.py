@@ -114,6 +114,7 @@ def test_labels_newer_than_the_fit_make_it_stale_and_flags_do_not(store):
         ({"admitted_raters": ["bot"]}, "[labels] admit", ["corrected"]),
         ({"label_view": "current"}, "[labels] view", ["corrected"]),
         ({"fit_judges": ["lexicon"]}, "[fit] judges", ["corrected"]),
+        ({"fit_graded": True}, "[fit] graded", ["corrected"]),
         ({"rule": "lenient"}, "rule", ["corrected", "judged"]),
         ({"judges": ["embedding", "lexicon"]}, "first judge", ["judged"]),
         ({"judges": ["lexicon", "embedding", "third"], "name": "other"}, "", []),
