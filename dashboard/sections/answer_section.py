@@ -131,7 +131,7 @@ def show_outcomes(place: study_picker.StudyRef, store: Store, source: str) -> No
     said = "; ".join(
         f"{row.subject}, {row.arm}: {row.outcome} {format_percent(row.n / max(row.of, 1))}" for row in rows
     )
-    show_chart(outcome_chart(rows), "outcomes", outcome_frame(rows), words=f"Outcomes by arm. {said}.")
+    show_chart(outcome_chart(rows, source), "outcomes", outcome_frame(rows), words=f"Outcomes by arm. {said}.")
     with st.expander("Outcomes as a table"):
         show_table(table)
 

@@ -28,6 +28,7 @@ from gnomon.stats.narrative.formatting import (
     escape_markdown,
     format_percent,
     format_size,
+    non_breaking,
     with_reader_headings,
 )
 from gnomon.stats.narrative.next_steps import NextStep, Notice, list_notices, next_step
@@ -59,15 +60,15 @@ def show_page() -> None:
         st.subheader(escape_markdown(_no_answer(found)), anchor=False)
     else:
         answer_section.show_answer(answer)
+        _show_provenance(found, answer)
         answer_section.show_judges(answer)
+    answer_section.show_outcomes(place, store, _outcome_source(found))
     left, right = st.columns([3, 2], gap="large")
     with right:
         _show_next_step(place, step)
     with left:
         _show_notices(list_notices(found))
-    answer_section.show_outcomes(place, store, _outcome_source(found))
     show_headline(frames)
-    _show_provenance(found, answer)
     _show_what_was_run(store, found)
 
 
@@ -122,14 +123,14 @@ def _show_notices(notes: Sequence[Notice]) -> None:
             _show_notice(note)
 
 
-def _show_provenance(found: StudyOverview, answer: StudyAnswer | None) -> None:
+def _show_provenance(found: StudyOverview, answer: StudyAnswer) -> None:
     """Where the estimates at the top come from."""
-    fit = next((fit for fit in found.fits if answer is not None and fit.view == answer.view), None)
+    fit = next((fit for fit in found.fits if fit.view == answer.view), None)
     if fit is None:
         return
     labels = found.settings.label_view if fit.view == CORRECTED_VIEW else ""
     told = provenance_sentence(fit, found.settings.rule, labels, found.outdated.get(fit.view, ()))
-    st.caption(f"Estimates: {escape_markdown(told)}")
+    st.caption(escape_markdown(told))
 
 
 def _show_what_was_run(store: Store, found: StudyOverview) -> None:
@@ -174,9 +175,7 @@ def _number(label: str, value: str, help_: str) -> None:
 
 
 def _show_notice(note: Notice) -> None:
-    mark, text = st.columns([1, 30], gap="xsmall")
-    mark.markdown(_MARK[note.level])
-    text.text(note.text)
+    st.markdown(f"{_MARK[note.level]} {non_breaking(escape_markdown(note.text))}")
 
 
 def _show_next_step(place: study_picker.StudyRef, step: NextStep) -> None:

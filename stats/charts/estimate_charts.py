@@ -24,6 +24,8 @@ ROW_HEIGHT = 26
 BASELINE = "instruct"
 COLOURS = (ORANGE, VERMILION, GREEN, PURPLE, SKY, YELLOW)
 SHAPES = ("square", "triangle-up", "diamond", "cross", "triangle-down", "circle")
+PERCENT_LABEL = "format(100 * datum.value, '.3~f') + ' %'"
+"""Vega expression of a share on an axis."""
 SIZE_DODGE = 0.16
 """Distance, in doublings, between models of equal size, so that their intervals do not overlap."""
 
@@ -386,8 +388,8 @@ def tooltip_fields(*fields: tuple[str, str]) -> list[alt.Tooltip]:
 
 
 def percent_axis(ticks: int) -> alt.Axis:
-    """An axis of shares, in percent."""
-    return alt.Axis(format="%", tickCount=ticks, grid=True)
+    """An axis of shares, in percent: `20 %`."""
+    return alt.Axis(labelExpr=PERCENT_LABEL, tickCount=ticks, grid=True)
 
 
 def chart_title(text: str, under: list[str]) -> alt.TitleParams:

@@ -51,22 +51,26 @@ def outcome_frame(rows: Sequence[OutcomeCount]) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def outcome_chart(rows: Sequence[OutcomeCount]) -> Any:
+def outcome_chart(rows: Sequence[OutcomeCount], source: str) -> Any:
     """Outcomes of each model and arm as one stacked bar each; models in order of size, arms in their order.
 
     Parameters
     ----------
     rows : sequence of OutcomeCount
         `stats.cells.outcome_counts.study_outcomes`.
+    source : str
+        Who says what the outcomes are, as in "by the verdicts of lexicon".
     """
     shown = outcome_frame(rows)
     bars = {(row.subject, row.arm): None for row in rows}
     order = list(dict.fromkeys(str(shown.loc[_of_bar(shown, *bar), "bar"].iloc[0]) for bar in bars))
     there = [name for name in OUTCOME_COLOURS if name in set(shown["outcome"])]
     scale = alt.Scale(domain=there, range=[OUTCOME_COLOURS[name] for name in there])
-    base = alt.Chart(shown.assign(middle=(shown["start"] + shown["end"]) / 2)).encode(
-        y=alt.Y("bar:N", sort=order, title=None, axis=alt.Axis(labelLimit=260))
-    )
+    base = alt.Chart(
+        shown.assign(
+            middle=(shown["start"] + shown["end"]) / 2, told=shown["share"].map("{:.0%}".format).str.replace("%", " %")
+        )
+    ).encode(y=alt.Y("bar:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)))
     parts = base.mark_bar(height=20, stroke="white", strokeWidth=0.5).encode(
         x=alt.X("start:Q", title=None, axis=percent_axis(6), scale=alt.Scale(domain=[0, 1])),
         x2="end:Q",
@@ -84,7 +88,7 @@ def outcome_chart(rows: Sequence[OutcomeCount]) -> Any:
     texts = [
         wide.transform_filter(alt.FieldOneOfPredicate("outcome", names))
         .mark_text(fontSize=11, color=colour)
-        .encode(x="middle:Q", text=alt.Text("share:Q", format=".0%"))
+        .encode(x="middle:Q", text="told:N")
         for names, colour in (
             ([name for name in there if name in DARK_PARTS], "white"),
             ([name for name in there if name not in DARK_PARTS], "black"),
@@ -92,7 +96,7 @@ def outcome_chart(rows: Sequence[OutcomeCount]) -> Any:
         if names
     ]
     return alt.layer(parts, *texts).properties(
-        width=WIDTH, height=alt.Step(28), title=chart_title("Outcomes by arm", ["Shares of trials, as counted."])
+        width=WIDTH, height=alt.Step(28), title=chart_title("Shares of trials by outcome", [f"As counted {source}."])
     )
 
 

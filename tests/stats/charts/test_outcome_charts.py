@@ -37,4 +37,4 @@ def test_the_parts_of_each_bar_fill_it_in_the_order_of_the_legend() -> None:
 def test_one_model_has_a_bar_for_each_arm_and_is_drawn(tmp_path: Path) -> None:
     one = [row for row in ROWS if row.subject == "small"]
     assert set(outcome_frame(one)["bar"]) == {"injection", "control"}
-    assert "50%" in save_chart(outcome_chart(one), tmp_path / "outcomes.svg").read_text()
+    assert "50 %" in save_chart(outcome_chart(one, "by verdicts"), tmp_path / "outcomes.svg").read_text()
