@@ -9,12 +9,15 @@ import streamlit as st
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.headline_estimates import study_caveat_strip
+from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.components.view_filters import filter_fit
 from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
+from gnomon.stats.tables.breakdown_tables import breakdown_table
+from gnomon.stats.tables.refusal_tables import bounds_table, refusal_table
 
 REFUSAL = "refusal"
 VIEWS = {"judged": "As judged", "corrected": "Corrected for judge error"}
@@ -32,11 +35,10 @@ def show_page() -> None:
         study_picker.suggest_command(place, "fit", "No fit of this study gives refusal yet.")
         return
     fit = filter_fit(fit)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        _refusal_chart(fit)
-    with right:
-        _refusal_sentences(fit)
+    if said := telling.refusal_headline(fit.estimands):
+        st.subheader(non_breaking(escape_markdown(said)), anchor=False)
+    _show_refusal(fit)
+    _show_bounds(fit)
     _by_strength(fit)
     st.caption(escape_markdown(fit.design))
 
@@ -53,25 +55,28 @@ def _choose_fit(fits: Mapping[str, FitFrames]) -> FitFrames | None:
     return corrected if kind == "corrected" else fit_for(fits, REFUSAL)
 
 
-def _refusal_chart(fit: FitFrames) -> None:
-    bounds, words = fit.comparison_entry("bounds"), " ".join(telling.refusal_sentences(fit.estimands))
+def _show_refusal(fit: FitFrames) -> None:
+    """Refusal by model and arm: a chart and its table."""
+    rows = fit.estimates_by_axis(REFUSAL, "arm")
+    if rows.empty:
+        return
+    st.subheader("Refusal rates", help=define_terms("refusal", "refused"))
+    words = " ".join(telling.refusal_sentences(fit.estimands))
+    show_chart(diagnostic_charts.refusal_chart(fit.estimands), "refusal", rows, words=words)
+    show_table(refusal_table(fit))
+
+
+def _show_bounds(fit: FitFrames) -> None:
+    """What excluding refusals may hide: a chart and its table."""
+    bounds = fit.comparison_entry("bounds")
+    st.subheader("Selection bounds", help=define_terms("selection bounds", "Lee bounds"))
     if bounds.empty:
         st.text("The fit has no bounds: a study needs trials of the injection and the control arm for them.")
         return
-    chart = diagnostic_charts.refusal_bounds_chart(fit.estimands, bounds)
-    show_chart(chart, "refusal-and-bounds", bounds, words=words)
-
-
-def _refusal_sentences(fit: FitFrames) -> None:
-    st.subheader("Refusal rates", help=define_terms("refusal", "refused"))
-    for line in telling.refusal_sentences(fit.estimands):
-        st.text(non_breaking(line))
-    if said := list(telling.bounds_sentences(fit.estimands, fit.comparison_entry("bounds"))):
-        st.subheader("Selection bounds", help=define_terms("selection bounds", "Lee bounds"))
-        for line in said:
-            st.text(non_breaking(line))
-    st.subheader("How to read it")
-    st.text(telling.BOUNDS)
+    words = " ".join(telling.bounds_sentences(fit.estimands, bounds))
+    show_chart(diagnostic_charts.bounds_chart(fit.estimands, bounds), "selection-bounds", bounds, words=words)
+    show_table(bounds_table(fit))
+    st.caption(telling.BOUNDS)
 
 
 def _by_strength(fit: FitFrames) -> None:
@@ -83,4 +88,5 @@ def _by_strength(fit: FitFrames) -> None:
         f"{row.subject} at strength {float(row.value):g}: {telling.interval_phrase(row)}."
         for row in frame_rows(rows, TidyEstimate)
     )
-    show_chart(estimate_charts.strength_chart(rows, estimand=REFUSAL), "refusal-by-strength", rows, words=words)
+    show_chart(estimate_charts.strength_chart(rows, estimand=REFUSAL), "refusal-by-strength-chart", rows, words=words)
+    show_table(breakdown_table(fit, REFUSAL, "strength"))

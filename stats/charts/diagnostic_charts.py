@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from gnomon.calibration.plotting.theme import BLUE, ORANGE, SKY, VERMILION, arm_scale
+from gnomon.calibration.plotting.theme import GREY, INK, arm_colours, arm_scale
 from gnomon.stats.charts.estimate_charts import (
+    PAGE_WIDTH,
     ROW_HEIGHT,
-    WIDTH,
     chart_title,
     facet_by_subject,
     interval_layers,
@@ -82,18 +82,21 @@ def predictive_check_chart(rows: pd.DataFrame) -> Any:
     shown = kept.assign(**share, row=names, subject=kept["subject"].replace("", together))
     order = list(dict.fromkeys(shown["row"]))
     base = alt.Chart(shown).encode(y=alt.Y("row:N", sort=order, title=None, axis=alt.Axis(labelLimit=360)))
-    line = base.mark_rule(color=BLUE, strokeWidth=4, opacity=0.5).encode(
+    line = base.mark_rule(color=INK, strokeWidth=4, opacity=0.5).encode(
         x=alt.X("low95:Q", title=None, axis=percent_axis(5)), x2="high95:Q"
     )
-    point = base.mark_point(color=VERMILION, filled=True, size=50, opacity=1).encode(
+    point = base.mark_point(filled=True, size=50, opacity=1).encode(
         x="observed:Q",
+        color=alt.Color("arm:N", scale=arm_scale(), legend=None),
         tooltip=[
             *tooltip_fields(("subject", "Model"), ("row", "Count")),
             alt.Tooltip("p:Q", title="p", format=".4f"),
         ],
     )
     layered = alt.layer(line, point).properties(width=panel_width(shown), height=alt.Step(18))
-    under = ["Points: observed. Lines: 95 % posterior predictive interval. Misfits are at their worst value."]
+    under = [
+        "Points: observed, in the arm's colour. Lines: 95 % posterior predictive interval. Misfits: the worst value."
+    ]
     return facet_by_subject(layered, _with_panel_order(shown), chart_title("Posterior predictive check", under))
 
 
@@ -107,39 +110,73 @@ def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
     bounds : pandas.DataFrame
         `comparisons["bounds"]` of a result: subject, assuming, low, high, low95, high95.
     """
+    return alt.vconcat(refusal_chart(estimands), bounds_chart(estimands, bounds)).resolve_scale(
+        color="independent", x="independent"
+    )
+
+
+def refusal_chart(estimands: pd.DataFrame) -> Any:
+    """Refusal of each model in each arm, arms in their own colours, models in order of size.
+
+    Parameters
+    ----------
+    estimands : pandas.DataFrame
+        Tidy estimates with refusal by arm.
+    """
     refusal = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
-    engaged = estimands[
-        estimands["estimand"].isin((NET_ENGAGED, corrected_name(NET_ENGAGED))) & (estimands["axis"] == "")
-    ]
-    order = engaged.sort_values("parameters", kind="stable")["subject"].tolist()
-    arms = sorted(refusal["value"].unique())
-    y = alt.Y("subject:N", sort=order, title=None)
-    top = alt.Chart(refusal).encode(
-        y=y,
+    arms = [name for name in arm_colours() if name in set(refusal["value"])]
+    order = refusal.sort_values("parameters", kind="stable")["subject"].drop_duplicates().tolist()
+    base = alt.Chart(refusal).encode(
+        y=alt.Y("subject:N", sort=order, title=None),
         yOffset=alt.YOffset("value:N", sort=arms),
         x=alt.X("mean:Q", title=None, axis=percent_axis(6)),
         color=alt.Color("value:N", scale=arm_scale(), legend=alt.Legend(title="Arm", orient="top", values=arms)),
         tooltip=tooltip_fields(("subject", "Model"), ("value", "Arm")),
     )
-    upper = alt.layer(*interval_layers(top, "x")).properties(width=WIDTH - 160, height=alt.Step(14), title="Refusal")
-    base = alt.Chart(bounds).encode(y=y, x=alt.X("low:Q", title=None, axis=percent_axis(6)), x2="high:Q")
-    bars = [
-        base.transform_filter(alt.datum.assuming == rule).mark_bar(color=colour, height=height, opacity=0.55)
-        for rule, colour, height in (("none", SKY, 14), ("monotone", ORANGE, 8))
+    under = ["Share of trials that are refused, with 50 % (thick) and 95 % (thin) intervals."]
+    return alt.layer(*interval_layers(base, "x")).properties(
+        width=PAGE_WIDTH, height=alt.Step(14), title=chart_title("Refusal by arm", under)
+    )
+
+
+def bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
+    """Engaged net detection inside its bounds; told apart by shape, in no arm's colour.
+
+    Parameters
+    ----------
+    estimands : pandas.DataFrame
+        Tidy estimates with engaged net detection over the whole design.
+    bounds : pandas.DataFrame
+        `comparisons["bounds"]` of a result: subject, assuming, low, high, low95, high95.
+    """
+    engaged = estimands[
+        estimands["estimand"].isin((NET_ENGAGED, corrected_name(NET_ENGAGED))) & (estimands["axis"] == "")
     ]
-    dot = alt.Chart(engaged).encode(
-        y=y,
-        x=alt.X("mean:Q", title=None, axis=percent_axis(6)),
-        color=alt.value(VERMILION),
-        tooltip=tooltip_fields(("subject", "Model")),
-    )
-    told = chart_title("Engaged net detection inside its bounds", [
-        "Orange: under monotonicity. Blue: if it may move it either way. Point: refusals dropped.",
+    order = engaged.sort_values("parameters", kind="stable")["subject"].tolist()
+    told = {"monotone": "bounds, one way", "none": "bounds, either way"}
+    shown = bounds.assign(what=bounds["assuming"].map(told))
+    y = alt.Y("subject:N", sort=order, title=None)
+    axis = alt.X("low:Q", title=None, axis=percent_axis(6))
+    base = alt.Chart(shown).encode(y=y, x=axis, x2="high:Q", tooltip=[
+        alt.Tooltip("subject:N", title="Model"), alt.Tooltip("what:N", title="What"),
+        alt.Tooltip("low:Q", title="From", format=".1%"), alt.Tooltip("high:Q", title="to", format=".1%"),
     ])  # fmt: skip
-    lower = alt.layer(*bars, *interval_layers(dot, "x")).properties(
-        width=WIDTH - 160, height=alt.Step(ROW_HEIGHT), title=told
+    wide = base.transform_filter(alt.datum.assuming == "none").mark_rule(color=INK, strokeWidth=1.5, strokeDash=[4, 3])
+    narrow = base.transform_filter(alt.datum.assuming == "monotone").mark_bar(
+        height=11, filled=False, stroke=INK, strokeWidth=1.5
     )
-    return alt.vconcat(upper, lower).resolve_scale(color="independent", x="independent")
+    point = alt.Chart(engaged).mark_point(shape="diamond", filled=True, color=INK, size=80, opacity=1)
+    dot = point.encode(
+        y=y, x=alt.X("mean:Q", title=None, axis=percent_axis(6)), tooltip=tooltip_fields(("subject", "Model"))
+    )
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[2, 4]).encode(x="zero:Q")
+    under = [
+        "Diamond: refusals excluded. Box: bounds if injection moves refusals one way only (Lee bounds). "
+        "Dashed line: bounds if it moves them either way."
+    ]
+    return alt.layer(zero, wide, narrow, dot).properties(
+        width=PAGE_WIDTH, height=alt.Step(ROW_HEIGHT), title=chart_title("Engaged net detection and its bounds", under)
+    )
 
 
 def _check_label(row: Mapping[Hashable, object]) -> str:

@@ -20,6 +20,8 @@ from gnomon.stats.estimand_registry import ESTIMANDS, is_difference
 from gnomon.stats.results import ContrastRow, EstimateRow, FitResult, rows_frame
 
 WIDTH, HEIGHT = 620, 380
+PAGE_WIDTH = 920
+"""Width of a chart that uses a page's whole width; on narrower pages it is as wide as its column."""
 ROW_HEIGHT = 26
 BASELINE = "instruct"
 COLOURS = (ORANGE, VERMILION, GREEN, PURPLE, SKY, YELLOW)

@@ -11,7 +11,7 @@ import pandas as pd
 from gnomon.calibration.plotting.theme import OUTCOME_COLOURS
 from gnomon.data.arms import ARMS
 from gnomon.stats.cells.outcome_counts import OutcomeCount
-from gnomon.stats.charts.estimate_charts import WIDTH, chart_title, percent_axis
+from gnomon.stats.charts.estimate_charts import PAGE_WIDTH, chart_title, percent_axis
 
 LEAST_SHOWN = 0.05
 """Share from which a part of a bar has its number written in it."""
@@ -96,7 +96,9 @@ def outcome_chart(rows: Sequence[OutcomeCount], source: str) -> Any:
         if names
     ]
     return alt.layer(parts, *texts).properties(
-        width=WIDTH, height=alt.Step(28), title=chart_title("Shares of trials by outcome", [f"As counted {source}."])
+        width=PAGE_WIDTH,
+        height=alt.Step(28),
+        title=chart_title("Shares of trials by outcome", [f"As counted {source}."]),
     )
 
 

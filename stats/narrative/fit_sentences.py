@@ -37,11 +37,11 @@ WHY_REFUSALS = (
     "declines, so excluding refusals can bias the comparison (selection)."
 )
 BOUNDS = (
-    "Point: engaged net detection, refusals excluded. Orange: where net detection of those that would answer in "
-    "either arm can lie, under monotonicity (Lee bounds). Blue: the same if it may move it either "
-    "way. A narrow bar says that refusals hardly matter; a wide one that the point is only one of many values that the "
-    "data allow. Bars: posterior means of the bounds. Text: 95 % intervals for the bounds. "
-    "Scaling gives the same bounds from the counts alone, which may differ by a few tenths of a point."
+    "Diamond: engaged net detection, refusals excluded. Box: where net detection of trials that would be answered in "
+    "either arm can lie, if injection moves refusals one way only (monotonicity, Lee bounds). Dashed line: the same if "
+    "it may move them either way. A narrow box says that refusals hardly matter; a wide one that the diamond is only "
+    "one of many values that the data allow. Drawn are posterior means of the bounds; their 95 % limits are in the "
+    "table. Scaling gives the same bounds from the counts alone, which may differ by a few tenths of a point."
 )
 GATES = (
     "A fit passes with R-hat at most 1.01, at least 400 effective draws of every estimate in bulk and tails, and at "
@@ -82,6 +82,30 @@ def refusal_sentences(estimands: pd.DataFrame) -> Iterator[str]:
         arms = frame_rows(mine.sort_values("value"), TidyEstimate)
         said = [f"{interval_phrase(row)} of {row.value} trials" for row in arms]
         yield f"{subject} refuses {join_names(said)}."
+
+
+def refusal_headline(estimands: pd.DataFrame) -> str | None:
+    """Which model refuses most in which arm, and where refusal differs most between injection and control.
+
+    None without refusal by arm.
+    """
+    rows = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
+    if rows.empty:
+        return None
+    by: dict[str, dict[str, TidyEstimate]] = {}
+    for row in frame_rows(rows, TidyEstimate):
+        by.setdefault(row.subject, {})[str(row.value)] = row
+    pairs = {
+        name: (arms["injection"], arms["control"]) for name, arms in by.items() if {"injection", "control"} <= {*arms}
+    }
+    if not pairs:
+        most = max((row for arms in by.values() for row in arms.values()), key=lambda row: row.mean)
+        return f"{most.subject} refuses most: {interval_phrase(most)} of {most.value} trials."
+    name, (injection, control) = max(pairs.items(), key=lambda item: abs(item[1][0].mean - item[1][1].mean))
+    what = f"{interval_phrase(injection)} of injection trials and {interval_phrase(control)} of control trials"
+    if len(pairs) == 1:
+        return f"{name} refuses {what}."
+    return f"Refusal differs most between the arms in {name}: {what}."
 
 
 def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[str]:

@@ -148,14 +148,13 @@ def test_a_corrected_figure_that_honesty_refuses_is_its_reason_and_no_chart(visi
 
 def test_the_refusal_page_says_who_refuses_and_what_that_may_hide(visit):
     page = visit("published", "refusal")
-    page.get_by_text("Qwen2.5-32B-Instruct refuses 64\xa0% (62 to 66) of control trials and 23\xa0%").wait_for()
-    hidden = page.get_by_text("Qwen2.5-32B-Instruct: engaged +20\xa0%; bounds −0.").inner_text()
-    assert "consistent with zero" in hidden
-    page.get_by_text(
-        "Qwen2.5-14B-Instruct: engaged +41\xa0%; the effect of excluding refusals is negligible"
-    ).wait_for()
+    said = (
+        "Refusal differs most between the arms in Qwen2.5-32B-Instruct: 23\xa0% (21 to 25) of injection trials and 64"
+    )
+    page.get_by_text(said).wait_for()
     drawn(page)
-    assert page.get_by_test_id("stVegaLiteChart").count() == 1
+    assert page.get_by_test_id("stVegaLiteChart").count() == 2
+    assert page.get_by_test_id("stDataFrame").count() >= 2
     no_error(page)
 
 
@@ -163,7 +162,7 @@ def test_refusal_is_shown_by_strength_where_strengths_differ(visit):
     page = visit("fitted", "refusal")
     page.get_by_text("By strength of the injection").wait_for()
     drawn(page)
-    assert page.get_by_test_id("stVegaLiteChart").count() == 2
+    assert page.get_by_test_id("stVegaLiteChart").count() == 3
     no_error(page)
 
 
