@@ -24,6 +24,10 @@ _CSS = """
   color: inherit;
   border-radius: 3px;
 }
+.transcript .steered {
+  background: color-mix(in srgb, var(--st-text-color) 14%, transparent);
+  border-bottom: 2px solid color-mix(in srgb, var(--st-text-color) 60%, transparent);
+}
 .transcript .quote {
   text-decoration: underline dotted;
   text-underline-offset: 4px;
@@ -35,10 +39,12 @@ export default function (component) {
   const { data, parentElement } = component;
   const box = parentElement.querySelector(".transcript");
   box.classList.toggle("small", data.small);
-  box.replaceChildren(...data.parts.map(([text, marked, quoted]) => {
+  box.dataset.testid = data.name;
+  box.replaceChildren(...data.parts.map(([text, marked, quoted, steered]) => {
     const node = document.createElement(marked ? "mark" : "span");
     node.textContent = text;
     node.classList.toggle("quote", quoted);
+    node.classList.toggle("steered", steered);
     return node;
   }));
 }
@@ -102,4 +108,19 @@ def show_transcript(
     small : bool
         Whether to use the small font size.
     """
-    _component(data={"parts": split_highlights(text, words, quotes), "small": small}, key=key)
+    parts = [(*piece, False) for piece in split_highlights(text, words, quotes)]
+    _component(data={"parts": parts, "small": small, "name": "transcript"}, key=key)
+
+
+def show_steered(pieces: Sequence[tuple[str, bool]], key: str) -> None:
+    """Draw a message of a prompt, in the small font size, with the steered pieces marked.
+
+    Parameters
+    ----------
+    pieces : sequence of (str, bool)
+        The message's text in pieces, each with whether it was steered.
+    key : str
+        Identity of the element on the page.
+    """
+    parts = [(text, False, False, steered) for text, steered in pieces]
+    _component(data={"parts": parts, "small": True, "name": "prompt"}, key=key)

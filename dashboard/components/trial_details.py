@@ -9,15 +9,24 @@ import streamlit as st
 
 from gnomon.dashboard.transcripts.transcript_query import TrialDetails
 from gnomon.data.facts import CORE, recorded_facts
-from gnomon.data.records import NONE
+from gnomon.data.records import NONE, LabelKind
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ButtonColumnResult, ColumnConfig
 
 
-def show_evidence(details: TrialDetails) -> None:
-    """Draw condition, verdicts and label history of a trial."""
-    st.text(condition_line(details))
+def show_evidence(details: TrialDetails, *, with_condition: bool = True) -> None:
+    """Draw condition, verdicts and label history of a trial.
+
+    Parameters
+    ----------
+    details : TrialDetails
+        The trial.
+    with_condition : bool, default True
+        Whether its condition is drawn too.
+    """
+    if with_condition:
+        st.text(condition_line(details))
     st.caption("Verdicts")
     if details.verdicts.empty:
         st.text("No verdicts.")
@@ -30,6 +39,8 @@ def show_evidence(details: TrialDetails) -> None:
         st.text("No labels.")
     else:
         st.dataframe(_label_table(details.labels), hide_index=True, column_config=_fact_columns())
+        for line in note_lines(details.labels):
+            st.text(line)
 
 
 def _fact_columns() -> dict[str, ColumnConfig | ButtonColumnResult | str | None]:
@@ -54,8 +65,19 @@ def condition_line(details: TrialDetails) -> str:
     return " · ".join(what)
 
 
+def note_lines(labels: pd.DataFrame) -> list[str]:
+    """What raters wrote with their labels and flags, a line each; a table's edge would cut it."""
+    rows = zip(labels["rater"], labels["kind"], labels["note"], labels["withdrawn"], strict=True)
+    return [
+        f"{'Flagged' if kind == str(LabelKind.FLAG) else 'Note'} by {rater}{' (retracted)' if gone else ''}"
+        f"{f': {note}' if note else ''}"
+        for rater, kind, note, gone in rows
+        if note or kind == str(LabelKind.FLAG)
+    ]
+
+
 def _label_table(labels: pd.DataFrame) -> pd.DataFrame:
-    shown = labels.assign(
+    shown = labels.drop(columns="note").assign(
         exposure=labels["exposure"].str.replace("_", " "),
         concept=labels["concept"].fillna(NONE).where(labels["kind"] == "label", ""),
     )

@@ -131,7 +131,7 @@ def plan_order(store: Store, order: TrialOrder, there: FilterChoices) -> OrderPl
     down = order.descending
     if order.by == BY_CONDITION:
         keys = tuple(_trial[name] for name in CELL_AXES)
-        return OrderPlan(keys, tuple((partial(_is_cell, cell), True) for cell in there.cells), descending=down)
+        return OrderPlan(keys, tuple((partial(is_cell, cell), True) for cell in there.cells), descending=down)
     if order.by in AXES_TO_ORDER:
         column = _trial[order.by]
         values = sorted(
@@ -147,7 +147,8 @@ def plan_order(store: Store, order: TrialOrder, there: FilterChoices) -> OrderPl
     return None
 
 
-def _is_cell(cell: Sequence[Any]) -> ColumnElement[bool]:
+def is_cell(cell: Sequence[Any]) -> ColumnElement[bool]:
+    """The trial is of a condition, given as its values of `CELL_AXES`."""
     return and_(*(_is_value(_trial[name], value) for name, value in zip(CELL_AXES, cell, strict=True)))
 
 
@@ -172,7 +173,7 @@ def _order_by_outcome(store: Store, version: str, descending: bool) -> OrderPlan
 def _order_by_labels(store: Store, descending: bool) -> OrderPlan:
     most = min(label_conditions.most_labels(store), MOST_RATERS)
     often = [_id.in_(label_conditions.trials_labelled_often(number)) for number in range(1, most + 1)]
-    parts = [~often[0] if often else _id.is_not(None)]
+    parts: list[ColumnElement[bool]] = [~often[0] if often else _id.is_not(None)]
     parts += [and_(here, ~more) for here, more in pairwise(often)] + often[-1:]
     groups = tuple((partial(_as_it_is, part), place > 0) for place, part in enumerate(parts))
     counted = [(enough, number) for number, enough in enumerate(often, start=1)]

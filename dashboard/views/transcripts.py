@@ -1,30 +1,43 @@
-"""Transcripts page: filters in the database, a page of rows, one of them shown with its verdicts and labels."""
+"""Transcripts page: filters and order in the database, a page of rows, one of them shown with all that is known."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from sqlalchemy import ColumnElement
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth.identity import rater_name, set_name, suggested_name
-from gnomon.dashboard.components import transcript_view
 from gnomon.dashboard.components.page_errors import tell_on_page
 from gnomon.dashboard.components.trial_details import show_evidence
-from gnomon.dashboard.components.view_filters import multi_select
 from gnomon.dashboard.labelling import exposure_log
-from gnomon.dashboard.transcripts import incremental_search, label_conditions, matrix_cell, transcript_query
-from gnomon.data.facts import further_names
-from gnomon.data.outcomes import Outcome
-from gnomon.data.records import Split, canonical_hash
+from gnomon.dashboard.reading import reading_pane
+from gnomon.dashboard.reading.comparison import choose_judges, compare_conditions, show_judge_facts
+from gnomon.dashboard.reading.filter_controls import ChosenFilters, choose_filters, choose_order
+from gnomon.dashboard.reading.trial_list import ListRow, show_trial_list
+from gnomon.dashboard.transcripts import (
+    incremental_search,
+    label_conditions,
+    label_disputes,
+    matrix_cell,
+    transcript_query,
+    trial_links,
+)
+from gnomon.dashboard.transcripts.snippets import make_snippet
+from gnomon.dashboard.transcripts.trial_order import OrderPlan, TrialOrder, plan_order
+from gnomon.dashboard.transcripts.trial_pairs import comparable_axes, plan_judge_pair
+from gnomon.data.records import canonical_hash
 from gnomon.data.storage.store import Store
-from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent
 
+READ, CONDITIONS, JUDGES = "Read", "Compare conditions", "Compare judges"
 NOTED = "What you read here is noted under that name: a label that you give it later is marked."
-LABELLED = {"": "All", "yes": "Labelled", "no": "Not labelled"}
+NOTED_LIST = "Trials whose words are shown here are noted as read by you: a label that you give one later is marked."
 
 
 def show_page() -> None:
@@ -40,29 +53,66 @@ def show_page() -> None:
     if rater is None and (name := suggested_name()):
         st.button(f"Continue as {escape_markdown(name)}", on_click=tell_on_page(set_name), args=(name,), help=NOTED)
     if rater is not None:
-        st.caption("What you read here is noted: a label that you give it later is marked as made after the verdicts.")
-    filters, with_text = _choose_filters(choices)
-    cell = matrix_cell.requested_cell()
-    _start_over_when_changed(canonical_hash([place.url, asdict(filters), cell.query_parameters if cell else ""]))
-    at: int | None = st.session_state["reading"]
-    if cell:
-        found = _of_cell(place.url, stamp, store, cell, filters, choices)
-    else:
-        found = _run_search(store, filters, choices, at, stamp)
-    if not found.ids:
-        _show_nothing(found)
+        st.caption(NOTED_LIST)
+    mode = _choose_mode(choices)
+    chosen = choose_filters(choices, rater)
+    if mode == CONDITIONS:
+        compare_conditions(store, choices, chosen.filters, partial(_note_views, store, rater))
         return
-    first = _first_row(at, len(found.ids))
+    judges = choose_judges(choices) if mode == JUDGES else None
+    _read_trials(place.url, stamp, store, choices, rater, chosen, judges)
+
+
+def _choose_mode(choices: transcript_query.FilterChoices) -> str:
+    modes = [READ, *([CONDITIONS] if comparable_axes(choices) else []), *([JUDGES] if len(choices.judge) > 1 else [])]
+    if len(modes) == 1:
+        return READ
+    return st.segmented_control(
+        "View", modes, default=READ, required=True, key="mode", bind="query-params", label_visibility="collapsed"
+    )
+
+
+def _read_trials(
+    url: str,
+    stamp: tuple[int, ...],
+    store: Store,
+    choices: transcript_query.FilterChoices,
+    rater: str | None,
+    chosen: ChosenFilters,
+    judges: tuple[str, str] | None,
+) -> None:
+    """The list and the trial that is open; with two judges, the trials that both read, differences first."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        order = choose_order(choices) if judges is None else TrialOrder()
+        with_text = st.toggle("Show words", value=True, key="with_text", bind="query-params", help=NOTED)
+    cell = matrix_cell.requested_cell()
+    asked = [url, asdict(chosen), asdict(order), judges, cell.query_parameters if cell else ""]
+    _start_over_when_changed(url, canonical_hash(asked))
+    is_known = _take_link(store)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        among = _trials_among(url, stamp, store, chosen, choices, cell)
+    conditions = transcript_query.filter_conditions(store, chosen.filters, choices)
+    plan = plan_order(store, order, choices)
+    if judges is not None:
+        both, plan = plan_judge_pair(store, *judges)
+        conditions += both
+    found = _run_search(store, chosen.filters, conditions, plan, stamp, among)
+    first = _first_row(_place_of_open(found), len(found.ids))
     rows = transcript_query.trial_rows(store, found.ids[first : first + transcript_query.PAGE])
-    left, right = st.columns(2, gap="large")
+    with st.container(key="transcripts_desk"):
+        left, right = st.columns([9, 11], gap="large")
     with left:
-        _show_list(store, rows, choices, first, found, with_text)
+        if found.ids:
+            shown = {version: choices.judge[version] for version in judges or choices.judge}
+            _show_list(store, rows, shown, len(choices.subject) > 1, found, chosen.filters.text if with_text else None)
+        else:
+            _show_nothing(found)
     with right:
-        _show_reading(store, rows, at, first, found)
-    shown = list(rows["id"]) if with_text or filters.text else []
-    if at is not None and first <= at < first + len(rows):
-        shown.append(str(rows["id"].iloc[at - first]))
-    _note_views(store, rater, shown)
+        opened = _show_reading(store, rows, found, [choices.judge[version] for version in judges or ()])
+    seen = list(rows["id"]) if with_text or chosen.filters.text else []
+    _note_views(store, rater, [*seen, *([opened] if opened else [])])
+    if is_known:
+        _keep_address(opened)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -71,102 +121,154 @@ def _cached_choices(url: str, stamp: tuple[int, ...], _store: Store) -> transcri
     return transcript_query.filter_choices(_store)
 
 
-def _choose_filters(choices: transcript_query.FilterChoices) -> tuple[transcript_query.TrialFilters, bool]:
-    with st.sidebar:
-        st.caption("Filters")
-        text = st.text_input("Text contains", key="text", bind="query-params")
-        arm = multi_select("Arm", choices.arm, "arm")
-        concept = multi_select("Concept", choices.concept, "concept")
-        strength = multi_select("Strength", choices.strength, "strength", "{:g}".format)
-        subject = multi_select("Model", choices.subject, "subject")
-        protocols = list(choices.protocol)
-        named = choices.protocol.__getitem__
-        protocol = multi_select("Protocol", protocols, "protocol", named)
-        outcome = multi_select("Outcome", [str(outcome) for outcome in Outcome], "outcome")
-        names = {"": "any judge", **choices.judge}
-        judge = st.selectbox(
-            "as read by", list(names), format_func=names.__getitem__, key="by_judge", bind="query-params"
-        )
-        reports = multi_select("Reported", list(further_names()), "reports") if further_names() else []
-        disputed = st.checkbox("Judges disagree", key="disputed", bind="query-params")
-        told = LABELLED.__getitem__
-        labelled = st.radio(
-            "Labels", list(LABELLED), format_func=told, horizontal=True, key="labelled", bind="query-params"
-        )
-        split = multi_select("Split", [str(split) for split in Split], "split")
-        with_text = st.toggle("Show first words in the list", key="with_text", bind="query-params")
-    filters = transcript_query.TrialFilters(
-        subject=tuple(subject),
-        arm=tuple(arm),
-        concept=tuple(concept),
-        strength=tuple(strength),
-        protocol=tuple(protocol),
-        split=tuple(split),
-        judge=judge,
-        outcome=tuple(outcome),
-        disputed=disputed,
-        labelled=labelled,
-        text=text.strip(),
-        reports=tuple(reports),
-    )
-    return filters, with_text
+def _start_over_when_changed(url: str, mark: str) -> None:
+    """Search anew when filters or order changed; the trial that is open stays open, unless the study changed."""
+    if st.session_state.get("listed") == mark:
+        return
+    if st.session_state.get("listed_of", url) != url:
+        st.query_params.pop(trial_links.PARAMETER, None)
+    st.session_state.update(listed=mark, listed_of=url, reading=None, linked=None, opened=None, list_page=0, found=None)
 
 
-def _start_over_when_changed(mark: str) -> None:
-    if st.session_state.get("listed") != mark:
-        st.session_state["listed"] = mark
-        st.session_state["reading"] = None
-        st.session_state["list_page"] = 0
-        st.session_state["found"] = None
+# -- the trial in the address -----------------------------------------------------------------------------------------
 
 
-def _run_search(
-    store: Store,
-    filters: transcript_query.TrialFilters,
-    choices: transcript_query.FilterChoices,
-    at: int | None,
-    stamp: tuple[int, ...],
-) -> incremental_search.SearchState:
-    """Search results, at least as far as the visible page and one transcript beyond it.
-
-    New facts restart a search only on the first page with no transcript open: a list that is being read stays as it is.
-    """
-    conditions = transcript_query.filter_conditions(store, filters, choices)
-    found: incremental_search.SearchState | None = st.session_state["found"]
-    page = st.session_state["list_page"] if at is None else at // transcript_query.PAGE
-    wanted = (page + 1) * transcript_query.PAGE + 1
-    old = stamp != st.session_state.get("found_at") and at is None and page == 0
-    if found is None or old:
-        st.session_state["found_at"] = stamp
-        found = incremental_search.start_search(store, conditions, slow=filters.shows_verdicts, wanted=wanted)
-    elif not found.is_complete and (len(found.ids) < wanted or st.session_state.pop("search_on", False)):
-        found = incremental_search.resume_search(store, conditions, found, max(wanted, len(found.ids) + 1))
-    st.session_state["found"] = found
-    return found
+def _take_link(store: Store) -> bool:
+    """Open the trial that the address names; False, and one line, if the study has none of that id."""
+    requested = trial_links.requested_trial()
+    if requested is None or requested == st.session_state.get("opened"):
+        return True
+    if not transcript_query.has_trial(store, requested):
+        st.error("No such trial.", icon=":material/error:")
+        st.text(f"trial '{requested[:80]}' is not in this study: check the link, or choose the study that it is of")
+        return st.session_state["reading"] is not None
+    st.session_state.update(linked=requested, opened=requested, reading=None)
+    return True
 
 
-def _of_cell(
+def _place_of_open(found: incremental_search.SearchState) -> int | None:
+    """The open trial's place in the list; one that a link opened is looked for among those found."""
+    linked = st.session_state["linked"]
+    if linked is not None and linked in found.ids:
+        st.session_state.update(reading=found.ids.index(linked), linked=None)
+    at: int | None = st.session_state["reading"]
+    return at
+
+
+def _keep_address(opened: str | None) -> None:
+    """Write the open trial into the address, so that it can be sent."""
+    if opened is None:
+        st.query_params.pop(trial_links.PARAMETER, None)
+    elif trial_links.requested_trial() != opened:
+        st.query_params[trial_links.PARAMETER] = opened
+    st.session_state["opened"] = opened
+
+
+# -- search -----------------------------------------------------------------------------------------------------------
+
+
+def _trials_among(
     url: str,
     stamp: tuple[int, ...],
     store: Store,
-    cell: matrix_cell.MatrixCell,
-    filters: transcript_query.TrialFilters,
+    chosen: ChosenFilters,
     choices: transcript_query.FilterChoices,
-) -> incremental_search.SearchState:
-    """The transcripts of a cell that match the filters; the cell is described above the list."""
-    ids = _cell_trials(url, stamp, cell, store)
-    found = incremental_search.filter_ids(store, transcript_query.filter_conditions(store, filters, choices), ids)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        left = "" if len(found.ids) == len(ids) else f"; filters leave {len(found.ids):,}"
-        st.text(f"{cell.describe_cell}: {count_noun(len(ids), 'trial')}{left}")
+    cell: matrix_cell.MatrixCell | None,
+) -> list[str] | None:
+    """Trials to which a cell or the readers of labels restrict the list, described above it; None if nothing does."""
+    parts: list[list[str]] = []
+    if cell is not None:
+        ids = _cell_trials(url, stamp, cell, store)
+        parts.append(ids)
+        st.text(f"{cell.describe_cell}: {count_noun(len(ids), 'trial')}")
         st.button("Show all trials", on_click=matrix_cell.clear_cell)
-    return found
+    if chosen.against_label:
+        judge = chosen.filters.judge
+        judges = {judge: choices.judge[judge]} if judge in choices.judge else choices.judge
+        ids = _trials_against_label(url, stamp, judges, store)
+        parts.append(ids)
+        named = next(iter(judges.values())) if len(judges) == 1 else "A judge"
+        st.text(f"{named} differs from the label on {count_noun(len(ids), 'trial')}")
+    if chosen.raters_apart:
+        apart = _rater_disagreements(url, stamp, store)
+        parts.append(list(apart))
+        st.text(describe_disagreements(apart))
+    if not parts:
+        return None
+    return sorted(set(parts[0]).intersection(*parts[1:]))
+
+
+def describe_disagreements(apart: Mapping[str, bool]) -> str:
+    """How many trials raters disagree on, and how many of them were adjudicated."""
+    settled = sum(apart.values())
+    told = "all adjudicated" if settled == len(apart) else f"{settled:,} adjudicated"
+    return f"Raters disagree on {count_noun(len(apart), 'trial')}{f', {told}' if apart else ''}"
 
 
 @st.cache_data(max_entries=32, show_spinner="Searching")
 def _cell_trials(url: str, stamp: tuple[int, ...], cell: matrix_cell.MatrixCell, _store: Store) -> list[str]:
     """Trial ids of a cell, cached until a fact is added."""
     return cell.trial_ids(_store)
+
+
+@st.cache_data(max_entries=8, show_spinner="Searching")
+def _trials_against_label(url: str, stamp: tuple[int, ...], judges: dict[str, str], _store: Store) -> list[str]:
+    return label_disputes.trials_against_label(_store, judges)
+
+
+@st.cache_data(max_entries=8, show_spinner="Searching")
+def _rater_disagreements(url: str, stamp: tuple[int, ...], _store: Store) -> dict[str, bool]:
+    return label_disputes.trials_of_rater_disagreement(_store)
+
+
+def _run_search(
+    store: Store,
+    filters: transcript_query.TrialFilters,
+    conditions: list[ColumnElement[bool]],
+    plan: OrderPlan | None,
+    stamp: tuple[int, ...],
+    among: list[str] | None,
+) -> incremental_search.SearchState:
+    """Search results, at least as far as the visible page and one transcript beyond it.
+
+    New facts restart a search only on the first page with no transcript open: a list that is being read stays as it is.
+    """
+    at: int | None = st.session_state["reading"]
+    found: incremental_search.SearchState | None = st.session_state["found"]
+    page = st.session_state["list_page"] if at is None else at // transcript_query.PAGE
+    wanted = (page + 1) * transcript_query.PAGE + 1
+    old = stamp != st.session_state.get("found_at") and at is None and page == 0
+    if found is None or old:
+        st.session_state["found_at"] = stamp
+        if among is not None:
+            found = incremental_search.filter_ids(store, conditions, among, plan)
+        else:
+            found = incremental_search.start_search(
+                store,
+                conditions,
+                slow=filters.shows_verdicts,
+                wanted=wanted,
+                order=plan,
+                reads_text=bool(filters.text),
+            )
+    elif not found.is_complete and (len(found.ids) < wanted or st.session_state.pop("search_on", False)):
+        further = max(wanted, len(found.ids) + 1)
+        found = incremental_search.resume_search(store, conditions, found, further, order=plan)
+    st.session_state["found"] = found
+    return found
+
+
+def _search_summary(found: incremental_search.SearchState) -> str:
+    """Number of matching transcripts, or number found so far."""
+    if found.total is not None or found.is_complete:
+        return count_noun(len(found.ids) if found.total is None else found.total, "trial")
+    return (
+        f"{count_noun(len(found.ids), 'trial')} in the {format_percent(found.searched_share)} "
+        f"of the study searched so far"
+    )
+
+
+# -- the list ---------------------------------------------------------------------------------------------------------
 
 
 def _show_nothing(found: incremental_search.SearchState) -> None:
@@ -184,53 +286,40 @@ def _search_on() -> None:
 def _first_row(at: int | None, many: int) -> int:
     if at is not None:
         st.session_state["list_page"] = at // transcript_query.PAGE
-    last = (many - 1) // transcript_query.PAGE
+    last = max(many - 1, 0) // transcript_query.PAGE
     st.session_state["list_page"] = min(st.session_state["list_page"], last)
+    return _first_shown()
+
+
+def _first_shown() -> int:
     return int(st.session_state["list_page"]) * transcript_query.PAGE
-
-
-def _search_summary(found: incremental_search.SearchState) -> str:
-    """Number of matching transcripts, or number found so far."""
-    if found.total is not None or found.is_complete:
-        return count_noun(len(found.ids) if found.total is None else found.total, "trial")
-    return (
-        f"{count_noun(len(found.ids), 'trial')} in the {format_percent(found.searched_share)} "
-        f"of the study searched so far"
-    )
 
 
 def _show_list(
     store: Store,
     rows: pd.DataFrame,
-    choices: transcript_query.FilterChoices,
-    first: int,
+    judges: dict[str, str],
+    several: bool,
     found: incremental_search.SearchState,
-    with_text: bool,
+    searched: str | None,
 ) -> None:
+    """A page of rows; `searched` is the text that is looked for, None if no words are shown."""
+    first = _first_shown()
     st.caption(f"{_search_summary(found)}, rows {first + 1:,} to {first + len(rows):,}")
-    at = st.session_state.get("reading")
-    shown = pd.DataFrame({"": ["▸" if first + place == at else "" for place in range(len(rows))]})
-    shown["condition"] = [_condition_phrase(row, len(choices.subject) > 1) for row in rows.itertuples()]
-    said = transcript_query.outcome_table(store, list(rows["id"]), choices.judge)
-    for judge in said.columns:
-        shown[judge] = said[judge].fillna("–").to_numpy()
-    shown["labels"] = label_conditions.label_counts(store, list(rows["id"]))
-    if with_text:
-        shown["begins"] = rows["answer"].str.slice(0, 160)
-    key = f"list {st.session_state['listed']} {first}"
-    st.dataframe(
-        shown,
-        hide_index=True,
-        key=key,
-        height="content",
-        on_select=lambda: _open_row(key, first),
-        selection_mode="single-row",
-        column_config={
-            "": st.column_config.TextColumn(width=20),
-            "condition": st.column_config.TextColumn(width=165),
-            "labels": st.column_config.NumberColumn(width=50),
-        },
-    )
+    at = st.session_state["reading"]
+    ids = list(rows["id"])
+    said = transcript_query.outcome_table(store, ids, judges)
+    labels = label_conditions.label_counts(store, ids)
+    shown = [
+        ListRow(
+            condition_phrase(row, several),
+            _row_facts(said.loc[row.id], labels[place]),
+            () if searched is None else make_snippet(row.answer, searched),
+            first + place == at,
+        )
+        for place, row in enumerate(rows.itertuples())
+    ]
+    show_trial_list(shown, f"list {st.session_state['listed']} {first}", lambda place: _open_row(first + place))
     with st.container(horizontal=True, gap="small"):
         more = first + len(rows) < len(found.ids)
         st.button("Previous rows", disabled=first == 0, on_click=_turn_page, args=(-1,))
@@ -239,47 +328,70 @@ def _show_list(
             _search_on()
 
 
-def _condition_phrase(row: Any, with_subject: bool) -> str:
+def _row_facts(said: pd.Series[str], labels: int) -> tuple[str, ...]:
+    """What is known of a trial beside its condition: outcomes by judge, and how many raters labelled it."""
+    told = [f"{judge}: {outcome}" for judge, outcome in said.items() if isinstance(outcome, str)]
+    return (*told, *([count_noun(labels, "label")] if labels else []))
+
+
+def condition_phrase(row: Any, with_subject: bool) -> str:
+    """A trial's condition in a few words.
+
+    Parameters
+    ----------
+    row : namedtuple
+        A row of `transcript_query.trial_rows`.
+    with_subject : bool
+        Whether the model is named.
+    """
     what = [row.subject] if with_subject else []
-    what += [row.arm] if row.layer is None or pd.isna(row.layer) else [row.arm, row.concept, f"{row.strength:g}"]
+    what.append(row.arm)
+    if not pd.isna(row.layer):
+        what += [row.concept, f"layer {row.layer:g}", f"strength {row.strength:g}"]
     return " · ".join(str(part) for part in what if part)
 
 
-def _open_row(key: str, first: int) -> None:
-    chosen = st.session_state[key]["selection"]["rows"]
-    st.session_state["reading"] = first + chosen[0] if chosen else None
+def _open_row(place: int) -> None:
+    st.session_state.update(reading=place, linked=None)
 
 
 def _turn_page(by: int) -> None:
     st.session_state["list_page"] += by
-    st.session_state["reading"] = None
+    st.session_state.update(reading=None, linked=None)
 
 
-def _move_to(to: int) -> None:
-    st.session_state["reading"] = to
+# -- the open trial ---------------------------------------------------------------------------------------------------
 
 
 def _show_reading(
-    store: Store, rows: pd.DataFrame, at: int | None, first: int, found: incremental_search.SearchState
-) -> None:
+    store: Store, rows: pd.DataFrame, found: incremental_search.SearchState, compared: list[str]
+) -> str | None:
+    """The trial that is open, with the buttons that walk through the list; returns its id."""
+    at: int | None = st.session_state["reading"]
+    first = _first_shown()
+    linked: str | None = st.session_state["linked"]
+    listed = at is not None and first <= at < first + len(rows)
+    trial = str(rows["id"].iloc[at - first]) if at is not None and listed else linked
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         before, after = (0, first) if at is None else (at - 1, at + 1)
-        st.button("Previous", shortcut="left", disabled=at is None or at == 0, on_click=_move_to, args=(before,))
-        st.button("Next", shortcut="right", disabled=after >= len(found.ids), on_click=_move_to, args=(after,))
-        st.caption(
-            f"Transcript {at + 1:,} of {_search_summary(found)}" if at is not None else "Choose a row, or press →"
-        )
-    if at is None or not first <= at < first + len(rows):
-        return
-    trial = str(rows["id"].iloc[at - first])
+        to = partial(st.button, on_click=_open_row)
+        to("Previous", shortcut="left", disabled=at is None or at == 0, args=(before,))
+        to("Next", shortcut="right", disabled=after >= len(found.ids), args=(after,))
+        if trial is not None:
+            reading_pane.show_actions(trial)
+    if trial is None:
+        st.caption("Choose a row, or press →")
+        return None
+    if at is not None and listed:
+        st.caption(f"Transcript {at + 1:,} of {_search_summary(found)}")
+    else:
+        st.caption("Opened by its link; it is not among the trials that are listed so far.")
     details = transcript_query.trial_details(store, trial)
-    words = list(load_settings(store).concepts)
-    with st.container(border=True):
-        transcript_view.show_transcript(
-            details.answer or "(empty response)", "reading", words=words, quotes=details.quotes
-        )
-    show_evidence(details)
-    st.caption(f"Trial {trial}. Marked: words of the study's concepts; underlined: what judges quoted.")
+    reading_pane.show_trial(store, trial, details)
+    if compared:
+        show_judge_facts(details, compared)
+    show_evidence(details, with_condition=False)
+    return trial
 
 
 def _note_views(store: Store, rater: str | None, trials: list[str]) -> None:
