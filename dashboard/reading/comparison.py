@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
+from gnomon.dashboard.components.page_errors import tell_on_page
 from gnomon.dashboard.components.trial_details import condition_line
 from gnomon.dashboard.reading import reading_pane
 from gnomon.dashboard.reading.trial_list import ListRow, show_trial_list
@@ -123,8 +124,10 @@ def compare_conditions(
     st.caption(_pair_summary(found, sum(outcomes.get(one) != outcomes.get(other) for one, other in pairs)))
     at = min(int(st.session_state["pair"]), len(pairs) - 1)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button("Previous", shortcut="left", disabled=at == 0, on_click=_go_to_pair, args=(at - 1,))
-        st.button("Next", shortcut="right", disabled=at + 1 >= len(pairs), on_click=_go_to_pair, args=(at + 1,))
+        st.button("Previous", shortcut="left", disabled=at == 0, on_click=tell_on_page(_go_to_pair), args=(at - 1,))
+        st.button(
+            "Next", shortcut="right", disabled=at + 1 >= len(pairs), on_click=tell_on_page(_go_to_pair), args=(at + 1,)
+        )
         st.caption(f"Pair {at + 1:,} of {len(pairs):,}")
     with st.container(key="transcripts_desk"):
         for side, (column, trial) in enumerate(zip(st.columns(2, gap="large"), pairs[at], strict=True)):
@@ -210,7 +213,7 @@ def _show_side(store: Store, trial: str, key: str, outcome: str | None) -> None:
     reading_pane.show_response(store, details, key, small=True)
     reading_pane.show_prompt(details, key, is_open=False)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button("Open", key=f"{key} open", on_click=_open_trial, args=(trial,))
+        st.button("Open", key=f"{key} open", on_click=tell_on_page(_open_trial), args=(trial,))
 
 
 def _open_trial(trial: str) -> None:

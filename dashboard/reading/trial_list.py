@@ -40,7 +40,7 @@ _CSS = """
   font-size: 0.85rem;
   line-height: 1.35;
 }
-.trials .snippet mark {
+.trials .snippet .match {
   background: color-mix(in srgb, #E69F00 40%, transparent);
   color: inherit;
   border-radius: 3px;
@@ -70,7 +70,7 @@ export default function (component) {
     button.append(head);
     if (row.snippet.length) {
       const line = make("span", "", "snippet");
-      line.append(...row.snippet.map(([text, match]) => make(match ? "mark" : "span", text)));
+      line.append(...row.snippet.map(([text, match]) => make("span", text, match ? "match" : "")));
       button.append(line);
     }
     button.onclick = () => setTriggerValue("open", place);

@@ -89,14 +89,16 @@ def _read_trials(
     asked = [url, asdict(chosen), asdict(order), judges, cell.query_parameters if cell else ""]
     _start_over_when_changed(url, canonical_hash(asked))
     is_known = _take_link(store)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        among = _trials_among(url, stamp, store, chosen, choices, cell)
+    above = st.container(horizontal=True, gap="small", vertical_alignment="center")
+    among, told = _trials_among(url, stamp, store, chosen, choices, cell)
     conditions = transcript_query.filter_conditions(store, chosen.filters, choices)
     plan = plan_order(store, order, choices)
     if judges is not None:
         both, plan = plan_judge_pair(store, *judges)
         conditions += both
     found = _run_search(store, chosen.filters, conditions, plan, stamp, among)
+    with above:
+        _describe_among(told, found, among, is_cell=cell is not None)
     first = _first_row(_place_of_open(found), len(found.ids))
     rows = transcript_query.trial_rows(store, found.ids[first : first + transcript_query.PAGE])
     with st.container(key="transcripts_desk"):
@@ -174,28 +176,36 @@ def _trials_among(
     chosen: ChosenFilters,
     choices: transcript_query.FilterChoices,
     cell: matrix_cell.MatrixCell | None,
-) -> list[str] | None:
-    """Trials to which a cell or the readers of labels restrict the list, described above it; None if nothing does."""
+) -> tuple[list[str] | None, list[str]]:
+    """Trials to which a cell or the readers of labels restrict the list, None if nothing does; what restricts it."""
     parts: list[list[str]] = []
+    told: list[str] = []
     if cell is not None:
-        ids = _cell_trials(url, stamp, cell, store)
-        parts.append(ids)
-        st.text(f"{cell.describe_cell}: {count_noun(len(ids), 'trial')}")
-        st.button("Show all trials", on_click=matrix_cell.clear_cell)
+        parts.append(_cell_trials(url, stamp, cell, store))
+        told.append(f"{cell.describe_cell}: {count_noun(len(parts[-1]), 'trial')}")
     if chosen.against_label:
         judge = chosen.filters.judge
         judges = {judge: choices.judge[judge]} if judge in choices.judge else choices.judge
-        ids = _trials_against_label(url, stamp, judges, store)
-        parts.append(ids)
+        parts.append(_trials_against_label(url, stamp, judges, store))
         named = next(iter(judges.values())) if len(judges) == 1 else "A judge"
-        st.text(f"{named} differs from the label on {count_noun(len(ids), 'trial')}")
+        told.append(f"{named} differs from the label on {count_noun(len(parts[-1]), 'trial')}")
     if chosen.raters_apart:
         apart = _rater_disagreements(url, stamp, store)
         parts.append(list(apart))
-        st.text(describe_disagreements(apart))
-    if not parts:
-        return None
-    return sorted(set(parts[0]).intersection(*parts[1:]))
+        told.append(describe_disagreements(apart))
+    return (sorted(set(parts[0]).intersection(*parts[1:])) if parts else None), told
+
+
+def _describe_among(
+    told: list[str], found: incremental_search.SearchState, among: list[str] | None, *, is_cell: bool
+) -> None:
+    """Say what the list is restricted to, and how many of these trials the other filters leave."""
+    if among is None:
+        return
+    fewer = len(told) > 1 or len(found.ids) != len(among)
+    st.text(f"{'; '.join(told)}{f'; filters leave {len(found.ids):,}' if fewer else ''}")
+    if is_cell:
+        st.button("Show all trials", on_click=matrix_cell.clear_cell)
 
 
 def describe_disagreements(apart: Mapping[str, bool]) -> str:
@@ -319,7 +329,7 @@ def _show_list(
         )
         for place, row in enumerate(rows.itertuples())
     ]
-    show_trial_list(shown, f"list {st.session_state['listed']} {first}", lambda place: _open_row(first + place))
+    show_trial_list(shown, f"list {st.session_state['listed']} {first}", lambda place: _move_to(first + place))
     with st.container(horizontal=True, gap="small"):
         more = first + len(rows) < len(found.ids)
         st.button("Previous rows", disabled=first == 0, on_click=_turn_page, args=(-1,))
@@ -351,7 +361,7 @@ def condition_phrase(row: Any, with_subject: bool) -> str:
     return " · ".join(str(part) for part in what if part)
 
 
-def _open_row(place: int) -> None:
+def _move_to(place: int) -> None:
     st.session_state.update(reading=place, linked=None)
 
 
@@ -374,7 +384,7 @@ def _show_reading(
     trial = str(rows["id"].iloc[at - first]) if at is not None and listed else linked
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         before, after = (0, first) if at is None else (at - 1, at + 1)
-        to = partial(st.button, on_click=_open_row)
+        to = partial(st.button, on_click=_move_to)
         to("Previous", shortcut="left", disabled=at is None or at == 0, args=(before,))
         to("Next", shortcut="right", disabled=after >= len(found.ids), args=(after,))
         if trial is not None:

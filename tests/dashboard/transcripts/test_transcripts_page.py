@@ -28,7 +28,7 @@ def test_a_search_is_shown_in_the_snippets_and_the_walk_follows_one_order(visit,
         key=lambda trial: (*_condition(trial), trial.id),
     )
     page = visit("demo", "transcripts", "&text=PRESSURE&order=Condition")
-    assert {text.lower() for text in page.locator(f"{ROW} mark").all_text_contents()} == {"pressure"}
+    assert {text.lower() for text in page.locator(f"{ROW} .match").all_text_contents()} == {"pressure"}
     assert page.locator(ROW).count() == min(len(order), 20)
     page.locator(ROW).nth(2).click()
     opens(page, 3)
