@@ -213,7 +213,7 @@ def _show_side(store: Store, trial: str, key: str, outcome: str | None) -> None:
     reading_pane.show_response(store, details, key, small=True)
     reading_pane.show_prompt(details, key, is_open=False)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button("Open", key=f"{key} open", on_click=tell_on_page(_open_trial), args=(trial,))
+        st.button("Read this one", key=f"{key} open", on_click=tell_on_page(_open_trial), args=(trial,))
 
 
 def _open_trial(trial: str) -> None:

@@ -167,6 +167,6 @@ def test_two_judges_and_two_conditions_stand_side_by_side_differences_first(visi
     press_until(page, "ArrowRight", lambda: page.get_by_text("Pair 2 of").count() == 1)
     calm(page)
     answer = page.get_by_test_id("transcript").first.text_content()
-    page.get_by_role("button", name="Open").first.click()
+    page.get_by_role("button", name="Read this one").first.click()
     page.get_by_text(re.compile(r"^Transcript \d+ of 128")).wait_for()
     assert page.get_by_test_id("transcript").text_content() == answer
