@@ -82,4 +82,6 @@ def _show_copies(table: EstimateTable) -> None:
             text = make(table)
             st.code(text, language=None, height=240)
             file = f"{table.name}.{endings[name]}"
-            st.download_button(f"Download {file}", text, file_name=file, key=f"download {file}", on_click="ignore")
+            st.download_button(
+                f"Download {file}", text, file_name=file, key=f"download table {file}", on_click="ignore"
+            )

@@ -17,6 +17,8 @@ from gnomon.stats.results import FAILED, WithheldEstimate, rows_frame
 
 ENOUGH_LABELS = 20
 TOO_MANY_LOST = 0.02
+FEW_MODELS = 3
+"""Models up to which a notice names them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ def _about_fits(found: StudyOverview) -> list[Notice]:
             notes.append(Notice("error", f"The fit '{fit.view}' failed ({reasons}): its estimates are not shown."))
         elif (misfit := misfit_headline(rows_frame(fit.result.predictive))) is not None:
             notes.append(Notice("error", f"The fit '{fit.view}': {misfit}"))
-        notes += withheld_notices(fit.result.refused, fit.view, _reasons_of_absent_arms(found))
+        expected = _reasons_of_absent_arms(found)
+        expected |= {entry.reason.rstrip(".") for entry in fit.result.refused if found.counts_only}
+        notes += withheld_notices(fit.result.refused, fit.view, expected)
     notes += [Notice("warning", outdated_sentence(view, what)) for view, what in found.outdated.items()]
     return list(dict.fromkeys(notes))
 
@@ -100,7 +104,9 @@ def _withheld_names(entries: Sequence[WithheldEstimate]) -> str:
     what = list(dict.fromkeys(_withheld_label(entry) for entry in entries))
     whom = list(dict.fromkeys(e.subject for e in entries if e.subject and e.subject != EVERY_SUBJECT))
     if len(named) == len(what) * len(whom):
-        return f"{join_names(what)} of {join_names(whom)}"
+        return (
+            f"{join_names(what)} of {join_names(whom) if len(whom) <= FEW_MODELS else count_noun(len(whom), 'model')}"
+        )
     each = [f"{estimate} of {model}" if model else estimate for estimate, model in sorted(named)]
     return join_names(each)
 

@@ -1,4 +1,4 @@
-"""The study page opens with the answer, its intervals, what it rests on, and what to do next."""
+"""Study opens with the answer and what it rests on; Refusal has its bounds beside the rates; both without an error."""
 
 from __future__ import annotations
 
@@ -17,18 +17,43 @@ from gnomon.data.storage.store import Store
 APP = Path(str(gnomon.dashboard.__file__)).with_name("app.py")
 
 
+def _one_page(url: str, view: str) -> None:
+    from importlib import import_module
+
+    import streamlit as st
+
+    from gnomon.dashboard import study_picker
+
+    st.session_state["place"] = study_picker.StudyRef("mine", url)
+    import_module(f"gnomon.dashboard.views.{view}").show_page()
+
+
+def fill_with_bounds(store: Store) -> None:
+    """The published counts with a fit that has bounds for two of its models."""
+    demo.fill_published(store, fit=False)
+    bounds = [
+        {"subject": name, "assuming": assuming, "low": low, "high": high, "low95": low - 0.02, "high95": high + 0.02}
+        for name in ("Qwen2.5-32B-Instruct", "Qwen2.5-14B-Instruct")
+        for assuming, low, high in (("monotone", 0.0, 0.4), ("none", -0.1, 0.6))
+    ]
+    store.add_fit(demo._fit("published", {**demo.published_result(), "comparisons": {"bounds": bounds}}))
+
+
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Store], None]], AppTest]:
     """Opens the first page of a study that is filled first."""
 
-    def open_(fill: Callable[[Store], None]) -> AppTest:
+    def open_(fill: Callable[[Store], None], view: str = "") -> AppTest:
         url = sqlite_url(tmp_path / "gnomon.db")
         store = Store.open(url)
         fill(store)
         store.close()
         monkeypatch.setenv(study_picker.VARIABLE, study_picker.encode_studies([("mine", url)]))
         monkeypatch.setattr("sys.argv", ["app.py"])
-        app = AppTest.from_file(str(APP), default_timeout=120).run()
+        if view:
+            app = AppTest.from_function(_one_page, args=(url, view), default_timeout=120).run()
+        else:
+            app = AppTest.from_file(str(APP), default_timeout=120).run()
         assert not app.exception
         assert not app.error
         return app
@@ -59,3 +84,13 @@ def test_a_study_without_an_estimate_says_why_and_shows_no_number(page: Callable
     app = page(demo.fill_failed)
     assert app.subheader[0].value.startswith("No estimate")
     assert {each.label for each in app.metric} == {"Models", "Trials", "Verdicts", "Labelled", "Fits that passed"}
+
+
+def test_refusal_opens_with_where_it_differs_most_and_has_both_tables(page: Callable[..., AppTest]) -> None:
+    app = page(fill_with_bounds, "refusal")
+    said = app.subheader[0].value.replace("\xa0", " ")
+    assert said.startswith("Refusal differs most between the arms in Qwen2")
+    tables = [each.value for each in app.dataframe if "Model" in each.value.columns]
+    assert [len(each) for each in tables] == [8, 2]
+    assert tables[0].columns.tolist() == ["Model", "Size", "Injection", "Control"]
+    assert "Bounds, one way" in tables[1].columns
