@@ -18,7 +18,7 @@ MARKS = "Marked: words of the study's concepts; underlined: what judges quoted."
 LABEL_HELP = "Opens the Label page with this trial. You have read it with its verdicts, so that the label is marked so."
 
 
-def show_trial(store: Store, trial: str, details: TrialDetails, key: str = "reading") -> None:
+def show_trial(store: Store, trial: str, details: TrialDetails, key: str = "open_trial") -> None:
     """Draw condition, prompt and response of a trial.
 
     Parameters
@@ -86,7 +86,7 @@ def show_response(store: Store, details: TrialDetails, key: str, *, small: bool 
         st.text(line)
 
 
-def show_actions(trial: str, key: str = "reading") -> None:
+def show_actions(trial: str, key: str = "open_trial") -> None:
     """Draw the buttons that copy the trial's link and label it.
 
     Parameters

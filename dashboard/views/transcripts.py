@@ -67,8 +67,10 @@ def _choose_mode(choices: transcript_query.FilterChoices) -> str:
     modes = [READ, *([CONDITIONS] if comparable_axes(choices) else []), *([JUDGES] if len(choices.judge) > 1 else [])]
     if len(modes) == 1:
         return READ
+    # A button sets it too: a default beside a value of the session would be warned of.
+    default = None if "mode" in st.session_state else READ
     return st.segmented_control(
-        "View", modes, default=READ, required=True, key="mode", bind="query-params", label_visibility="collapsed"
+        "View", modes, default=default, required=True, key="mode", bind="query-params", label_visibility="collapsed"
     )
 
 

@@ -58,6 +58,11 @@ def test_a_link_opens_its_trial_wherever_it_stands_and_an_unknown_one_is_a_line(
     assert parse_qs(urlsplit(copied).query) == {"trial": [trial.id], "study": ["demo"]}
     elsewhere = visit("demo", "transcripts", f"&trial={trial.id}&arm=control")
     elsewhere.get_by_text("Opened by its link").wait_for()
+    elsewhere.get_by_role("link", name="Diagnostics", exact=True).click()
+    elsewhere.get_by_role("heading", name="Diagnostics", level=1).wait_for()
+    elsewhere.get_by_role("link", name="Transcripts", exact=True).click()
+    elsewhere.get_by_test_id("transcript").wait_for()
+    calm(elsewhere)
     assert elsewhere.get_by_test_id("transcript").text_content() == trial.answer
     lost = visit("demo", "transcripts", f"&trial={quote('<b>none')}")
     lost.get_by_text("trial '<b>none' is not in this study").wait_for()
