@@ -78,6 +78,25 @@ def compared_judge(name: str, version: str, kind: str, config: Mapping[str, obje
     )
 
 
+def newest_pairs(known: pd.DataFrame) -> list[tuple[ComparedJudge, ComparedJudge]]:
+    """Each judge with several versions: its version before the newest, and the newest.
+
+    Parameters
+    ----------
+    known : pandas.DataFrame
+        Frame of `versions_with_verdicts`.
+    """
+    pairs = []
+    for _, rows in known.groupby("name", sort=True):
+        if len(rows) > 1:
+            newest, before = (
+                compared_judge(row["name"], row["version"], row["kind"], row["config"])
+                for row in rows.head(2).to_dict("records")
+            )
+            pairs.append((before, newest))
+    return pairs
+
+
 def related_versions(known: pd.DataFrame, a: ComparedJudge, b: ComparedJudge) -> list[ComparedJudge]:
     """Other versions of two judges, and of judges with one of their models: what may have been tried for the same aim.
 

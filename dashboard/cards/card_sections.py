@@ -4,54 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from gnomon.calibration.cards.calibration_card import CalibrationCard
 from gnomon.calibration.cards.card_sentences import attack_sentence, label_sentence, repeat_sentences
-from gnomon.calibration.cards.display import card_tables
 from gnomon.calibration.graded.calibration_chart import bin_frame, calibration_chart
 from gnomon.calibration.sequential.running_chart import rates_by_arm, running_chart, running_frame, running_words
 from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.components.table_panel import show_table
 from gnomon.data.glossary import define_terms
 from gnomon.data.records import LabelPolicy
 from gnomon.stats.narrative.formatting import non_breaking
-
-RATE_NOTE = (
-    "Intervals 95 % (Wilson; Youden's J: Newcombe), for the event: the injected concept identified; without injection, "
-    "anything claimed. 'Relied on by gates' says why a gate passes nothing by a rate."
-)
-RUNNING_NOTE = (
-    "Trials outside the test split, in the order in which verdict and label became known; the limits hold at all times "
-    "and for all rates together, so that one may look after each label."
-)
-HEADINGS = {
-    "value": "estimate",
-    "low": "from",
-    "high": "to",
-    "given": "given",
-    "gate": "relied on by gates",
-    "base": "base rate",
-    "corrected": "may be corrected",
-}
-WIDE = ("needs", "reason", "gate", "base", "drift", "what", "told")
-TALL, MOST = 600, 16
-"""Height in pixels of a table with more rows than so many."""
+from gnomon.stats.tables.calibration import card_tables
 
 
 def show_errors(card: CalibrationCard) -> None:
     """Errors by arm, outcomes by label against verdict, and what the arms' labels support."""
     st.subheader("Errors by arm", help=define_terms("sensitivity", "specificity", "Youden's J", "confusion matrix"))
     show_table(card_tables.rate_table(card))
-    st.caption(RATE_NOTE)
-    outcomes = card_tables.outcome_table(card)
-    if len(outcomes):
-        st.markdown("**Outcome by label (rows) against the judge's (columns)**")
-        show_table(outcomes)
-        st.caption("Numbers of labelled trials, all arms; those that were chosen by verdicts do not count.")
-    st.markdown("**What the labels support**")
-    show_table(card_tables.use_table(card), {"value": "share of events"})
+    show_table(card_tables.outcome_table(card))
+    show_table(card_tables.use_table(card))
     if card.charge is not None:
         with st.expander("Intervals that pay for the looks at the test split"):
             _show_lines([card.charge.words])
@@ -61,15 +33,8 @@ def show_errors(card: CalibrationCard) -> None:
 def show_agreement(card: CalibrationCard) -> None:
     """Coefficients of agreement beside base rates."""
     st.subheader("Agreement", help=define_terms("agreement", "Gwet's AC1", "Krippendorff's alpha"))
-    table = card_tables.agreement_table(card)
-    if table.empty:
-        st.text(f"{card.agreement.n} trials count: too few for a coefficient.")
-    else:
-        show_table(table)
-        st.caption(
-            "On the outcome, 95 %, n trials that both read; trials that verdicts chose do not count. A coefficient is "
-            "to be read beside its base rate: near 100 % it is low even for good judges."
-        )
+    few = f"{card.agreement.n} trials count: too few for a coefficient."
+    show_table(card_tables.agreement_table(card), empty=few)
     _show_lines(repeat_sentences(card))
 
 
@@ -96,25 +61,19 @@ def show_drift(card: CalibrationCard, bounds: Mapping[str, Mapping[str, float]])
             words=running_words(rates),
         )
     show_table(card_tables.running_table(running))
-    left = f" {running.left_out:,} labels that verdicts chose are left out." if running.left_out else ""
-    st.caption(f"{RUNNING_NOTE}{left}")
 
 
 def show_transport(card: CalibrationCard) -> None:
     """Whether errors learnt elsewhere hold in each place."""
     st.subheader("Does it travel?")
     places = card_tables.place_table(card)
-    if places.empty:
+    if not places:
         st.text("Not checked: the labelled trials are of one model, one concept and one date.")
         return
     _show_lines([each.words for each in (card.parts.transport or {}).values()])
     show_table(places)
     with st.expander("Every rate where it was learnt and where it would be used"):
-        show_table(card_tables.transport_table(card), {"value": "difference", "used": "where used"})
-        st.caption(
-            "Difference of the rate, used less learnt, with its 90 % interval: within the margin where both one-sided "
-            "tests of size 5 % reject."
-        )
+        show_table(card_tables.transport_table(card))
 
 
 def show_susceptibility(card: CalibrationCard) -> None:
@@ -125,17 +84,14 @@ def show_susceptibility(card: CalibrationCard) -> None:
         st.text("Not known: no labelled trial outside the test split.")
     else:
         _show_lines(found.words)
-        show_table(card_tables.covariate_table(card), {"value": "difference"})
-        st.caption("Share of errors among trials with the property less that among the others, within arms, 95 %.")
+        show_table(card_tables.covariate_table(card))
     st.markdown("**Attacks: instructions hidden in a response**")
     attack = card.parts.attack
     if attack is None:
         st.text("Not measured: run 'gnomon judge DIR --attack'.")
         return
     st.text(non_breaking(attack_sentence(attack)))
-    show_table(card_tables.attack_table(card), {"value": "verdict differs"})
-    unusable = f" After {attack.unusable:,} attacks it gave no verdict." if attack.unusable else ""
-    st.caption(f"Intervals 95 %, exact. Measured {attack.at[:16].replace('T', ' ')} UTC.{unusable}")
+    show_table(card_tables.attack_table(card))
 
 
 def show_labels(card: CalibrationCard, policies: Mapping[str, LabelPolicy]) -> None:
@@ -150,7 +106,7 @@ def show_labels(card: CalibrationCard, policies: Mapping[str, LabelPolicy]) -> N
     """
     st.subheader("Labels and guidelines", help=define_terms("exposure", "label view"))
     st.text(non_breaking(label_sentence(card)))
-    show_table(card_tables.label_table(card, {key: each.name for key, each in policies.items()}))
+    show_table(card_tables.label_table(card, policies))
     for key in card.basis.labels.policies:
         if key in policies:
             with st.expander(f"Guideline {policies[key].name}"):
@@ -182,29 +138,6 @@ def show_scores(card: CalibrationCard) -> None:
             bin_frame(arm),
             words=f"Share of labelled events in the {arm.arm} arm by score, with 95 % intervals.",
         )
-
-
-def show_table(table: pd.DataFrame, headings: Mapping[str, str] | None = None) -> None:
-    """A table whose columns can be sorted, with the card's headings.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A table of `card_tables`.
-    headings : mapping of str to str, optional
-        Headings of columns that have another one here.
-    """
-    shown = {**HEADINGS, **(headings or {})}
-    config: dict[str, ColumnConfig | str | None] = {}
-    for name in table.columns:
-        heading = shown.get(name, name)
-        if name in card_tables.INTERVAL or name in ("p", "p corrected"):
-            config[name] = st.column_config.NumberColumn(heading, format="%.3f")
-        else:
-            config[name] = st.column_config.Column(heading, width="large" if name in WIDE else None)
-    st.dataframe(
-        table, hide_index=True, column_config=config, height=TALL if len(table) > MOST else "content", placeholder=""
-    )
 
 
 def _show_lines(lines: Sequence[str]) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
-from gnomon.calibration.comparison.compared_versions import versions_with_verdicts
+from gnomon.calibration.comparison.compared_versions import newest_pairs, versions_with_verdicts
 from gnomon.calibration.comparison.comparison_results import RubricComparison
 from gnomon.calibration.comparison.comparison_sentences import judge_names
 from gnomon.calibration.comparison.label_policies import policy_document
@@ -14,15 +13,16 @@ from gnomon.calibration.comparison.policy_results import PolicyDocument
 from gnomon.calibration.comparison.rubric_comparison import compare_rubrics
 from gnomon.calibration.panel_worth.panel_results import PanelDocument, PanelWorth
 from gnomon.calibration.panel_worth.panel_worth import panel_document
+from gnomon.dashboard.components.table_panel import show_table
+from gnomon.dashboard.transcripts import trial_links
 from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import non_breaking
+from gnomon.stats.tables.calibration.comparison_tables import comparison_table
 
 Stamp = tuple[int, ...]
-_POINTS: dict[str, ColumnConfig] = {
-    name: st.column_config.NumberColumn(shown, format="percent")
-    for name, shown in {"value": "difference", "low": "95 % from", "high": "to"}.items()
-}
+CHANGED = "Labelled trials on which the two versions have different outcomes."
 
 
 def show_panel_worth(store: Store, url: str, view: str, stamp: Stamp) -> None:
@@ -53,27 +53,30 @@ def show_panel_worth(store: Store, url: str, view: str, stamp: Stamp) -> None:
         st.caption(non_breaking(line))
 
 
-def show_comparison(store: Store, url: str, view: str, stamp: Stamp) -> None:
-    """Two versions, chosen by the reader, on the same labelled trials.
+def show_comparison(store: Store, url: str, view: str, stamp: Stamp, judge: str = "") -> None:
+    """Two versions on the same labelled trials: by default a judge's newest and the one before it.
 
     Parameters
     ----------
     store, url, view, stamp
         As in `show_panel_worth`.
+    judge : str
+        Name of the judge whose newest versions are compared until the reader chooses others.
     """
     known = versions_with_verdicts(store)
     if len(known) < 2:
         return
     names = {
-        str(version): f"{name} {str(version)[:8]}"
-        for version, name in zip(known["version"], known["name"], strict=True)
+        str(version): f"{name} {str(version)[:12]}, {kind}"
+        for version, name, kind in known[["version", "name", "kind"]].itertuples(index=False, name=None)
     }
-    st.subheader("Two versions on the same labels")
+    usual = next(((a.version, b.version) for a, b in newest_pairs(known) if a.judge == judge), (None, None))
+    st.subheader("Versions compared", help=define_terms("sensitivity", "specificity", "Youden's J", "Cohen's kappa"))
     left, right = st.columns(2)
     with left:
-        first = _choose_version("What there was", "compare-a", names)
+        first = _choose_version("What there was", f"compare-a {judge}", names, usual[0])
     with right:
-        second = _choose_version("What is to be better", "compare-b", names)
+        second = _choose_version("What is to be better", f"compare-b {judge}", names, usual[1])
     if first is None or second is None or first == second:
         st.caption("Choose two versions: they are compared on dev, and train where neither learnt from it; never test.")
         return
@@ -84,15 +87,18 @@ def show_comparison(store: Store, url: str, view: str, stamp: Stamp) -> None:
         return
     for line in found.words:
         st.text(non_breaking(line))
-    st.dataframe(_comparison_table(found), hide_index=True, column_config=_POINTS)
+    show_table(comparison_table(found))
     if found.changed:
         with st.expander(f"Trials whose outcome changed: {len(found.changed):,}"):
-            st.dataframe(_changed_table(found), hide_index=True)
+            st.dataframe(
+                _changed_table(found), hide_index=True, column_config={"trial": trial_links.link_column()}, alt=CHANGED
+            )
 
 
-def _choose_version(label: str, key: str, names: dict[str, str]) -> str | None:
+def _choose_version(label: str, key: str, names: dict[str, str], usual: str | None) -> str | None:
+    place = list(names).index(usual) if usual in names else None
     return st.selectbox(
-        label, list(names), index=None, format_func=names.__getitem__, key=key, placeholder="Choose a version"
+        label, list(names), index=place, format_func=names.__getitem__, key=key, placeholder="Choose a version"
     )
 
 
@@ -152,41 +158,19 @@ def _panel_table(panel: PanelWorth) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _comparison_table(found: RubricComparison) -> pd.DataFrame:
-    one, other = judge_names(found)
-    rows = [
-        {
-            "arm": arm.arm or "all",
-            "events": None if arm.base_rate is None else round(arm.base_rate.value, 3),
-            "measure": "Youden's J" if row.measure == "youden" else row.measure,
-            "trials": row.of,
-            one: None if row.a is None else round(row.a.value, 3),
-            other: None if row.b is None else round(row.b.value, 3),
-            "value": row.difference.value,
-            "low": row.difference.low,
-            "high": row.difference.high,
-            "p": row.p_exact,
-            "p, corrected": row.p_adjusted,
-        }
-        for arm in found.arms
-        for row in arm.measures
-        if row.difference is not None
-    ]
-    return pd.DataFrame(rows)
-
-
 def _changed_table(found: RubricComparison) -> pd.DataFrame:
     one, other = judge_names(found)
     right = {"a": one, "b": other}
+    addresses = trial_links.trial_addresses([item.trial for item in found.changed])
     rows = [
         {
-            "trial": item.trial,
+            "trial": address,
             "arm": item.arm,
             "label": item.label,
             one: item.a,
             other: item.b,
             "right": right.get(item.right, item.right),
         }
-        for item in found.changed
+        for item, address in zip(found.changed, addresses, strict=True)
     ]
     return pd.DataFrame(rows)

@@ -69,7 +69,7 @@ def show_page() -> None:
     _panel_section(document)
     stamp = study_picker.change_token(store)
     comparison_section.show_panel_worth(store, place.url, view, stamp)
-    comparison_section.show_comparison(store, place.url, view, stamp)
+    comparison_section.show_comparison(store, place.url, view, stamp, judge)
     comparison_section.show_policies(store, place.url, view, stamp)
     _revision_section(document)
     _contradiction_section(document)

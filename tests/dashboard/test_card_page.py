@@ -55,8 +55,8 @@ def test_the_page_has_a_heading_and_a_table_for_each_part_with_one_look(url):
     assert not app.exception
     assert [each.value for each in app.subheader] == HEADINGS
     tables = [list(frame.value.columns) for frame in app.dataframe]
-    assert all(any({"value", "low", "high", wanted} <= set(table) for table in tables) for wanted in ("given", "base"))
-    assert ["part", "what"] in tables
+    for wanted in ({"Rate", "Estimate", "n", "Given"}, {"Coefficient", "Base rate"}, {"Drift", "n"}, {"Property", "p"}):
+        assert any(wanted <= set(table) for table in tables), wanted
     said = [text.value.replace("\xa0", " ") for text in app.text]
     assert any(text.startswith("careful: simulated, version careful-1") for text in said)
     assert any("Passes" in each.value and "injection and control" in each.value for each in app.markdown)

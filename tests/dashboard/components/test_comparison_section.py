@@ -5,7 +5,8 @@ from __future__ import annotations
 import dashboard_demo
 from streamlit.testing.v1 import AppTest
 
-from gnomon.data.records import Facts, Label, LabelPolicy
+from gnomon.dashboard import study_picker
+from gnomon.data.records import Facts, JudgeVersion, Label, LabelPolicy, Verdict
 from gnomon.data.storage import tables
 
 DENIES = Facts(claims=False, concept="none", coherent=True, refused=False)
@@ -40,12 +41,42 @@ def test_a_panel_is_weighed_and_two_versions_are_compared(store):
     app = opened(store)
     app.toggle(key="panel-worth").set_value(True).run(timeout=60)
     assert any("independent ones" in each.value or "is not known" in each.value for each in app.text)
-    first, second = app.selectbox(key="compare-a").options[:2]
-    app.selectbox(key="compare-a").select_index(0)
-    app.selectbox(key="compare-b").select_index(1).run(timeout=60)
+    first, second = app.selectbox(key="compare-a ").options[:2]
+    app.selectbox(key="compare-a ").select_index(0)
+    app.selectbox(key="compare-b ").select_index(1).run(timeout=60)
     assert not app.exception
     assert first != second
     assert any("McNemar" in each.value or "no labelled trial" in each.value for each in app.text)
+
+
+def test_a_judges_newest_version_is_compared_with_the_one_before_and_changed_trials_are_links(store, monkeypatch):
+    dashboard_demo.fill(store, fits=False)
+    heard = store.read_frame(tables.verdicts)
+    heard = heard[(heard["judge"] == "lexicon-v1") & heard["claims"].notna()]
+    store.add_judge(JudgeVersion("lexicon-v2", "lexicon", "lexicon", {"edition": 2}))
+    store.add_verdicts([Verdict(trial, "lexicon-v2", DENIES) for trial in heard["trial"]])
+    url = store.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv(study_picker.VARIABLE, study_picker.encode_studies([("demo", url)]))
+    app = AppTest.from_function(versions, kwargs={"url": url})
+    app.run(timeout=60)
+    assert not app.exception
+    assert [each.value for each in app.subheader] == ["Versions compared"]
+    measures, changed = (frame.value for frame in app.dataframe)
+    assert {"Measure", "Difference", "Given", "p", "p, corrected"} <= set(measures.columns)
+    assert set(measures["Arm"]) > {"all"}
+    assert all(address.startswith("transcripts?trial=") for address in changed["trial"])
+    assert any("McNemar" in each.value for each in app.text)
+
+
+def versions(url: str) -> None:
+    import streamlit as st
+
+    from gnomon.dashboard import study_picker
+    from gnomon.dashboard.components import comparison_section
+    from gnomon.data.storage.store import Store
+
+    st.session_state["place"] = study_picker.StudyRef("demo", url)
+    comparison_section.show_comparison(Store.open(url), url, "current", (1,), "lexicon")
 
 
 def test_labels_with_a_guideline_are_shown_by_it(store):

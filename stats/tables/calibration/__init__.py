@@ -1,0 +1,1 @@
+"""Calibration cards and comparisons of judge versions as tables of estimates."""
