@@ -14,8 +14,8 @@ from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
 from gnomon.calibration.results.error_rates import EvidenceLevel
 from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.components import comparison_section
 from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.sections import comparison_section
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
 from gnomon.data.glossary import define_terms
 from gnomon.data.records import Split

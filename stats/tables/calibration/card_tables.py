@@ -11,6 +11,7 @@ from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.sequential.sequential_results import RunningErrors, RunningRate
 from gnomon.calibration.susceptibility.judge_susceptibility import ERROR_WORDS
 from gnomon.calibration.susceptibility.susceptibility_results import CovariateEffect
+from gnomon.calibration.transport.transport_results import TransportAudit
 from gnomon.data.records import LabelPolicy
 from gnomon.data.results import Estimate
 from gnomon.stats.narrative.formatting import READER_HEADINGS
@@ -190,13 +191,8 @@ def running_table(errors: RunningErrors) -> EstimateTable:
 def place_table(card: CalibrationCard) -> EstimateTable:
     """Whether the judge's errors travel to each place."""
     rows = tuple(
-        {
-            "between": READER_HEADINGS.get(axis, axis),
-            "place": each.name,
-            "outcome": str(each.outcome),
-            "reason": each.reason,
-        }
-        for axis, audit in (card.parts.transport or {}).items()
+        {"between": between, "place": each.name, "outcome": str(each.outcome), "reason": each.reason}
+        for between, audit in _audits(card)
         for each in audit.decisions
     )
     columns = (*PLACES, TableColumn("outcome", "Outcome"), TableColumn("reason", "Why"))
@@ -206,10 +202,10 @@ def place_table(card: CalibrationCard) -> EstimateTable:
 
 def transport_table(card: CalibrationCard) -> EstimateTable:
     """Each rate where it was learnt and where it would be used."""
-    audits = card.parts.transport or {}
+    audits = _audits(card)
     rows = tuple(
         {
-            "between": READER_HEADINGS.get(axis, axis),
+            "between": between,
             "place": decision.name,
             "arm": each.arm,
             "rate": each.rate,
@@ -219,7 +215,7 @@ def transport_table(card: CalibrationCard) -> EstimateTable:
             "outcome": str(each.outcome),
             "needs": each.needs,
         }
-        for axis, audit in audits.items()
+        for between, audit in audits
         for decision in audit.decisions
         for each in decision.rates
     )
@@ -233,7 +229,7 @@ def transport_table(card: CalibrationCard) -> EstimateTable:
         TableColumn("outcome", "Outcome"),
         TableColumn("needs", "What it needs"),
     )
-    levels = {round(100 * (1 - 2 * audit.error)) for audit in audits.values()}
+    levels = {round(100 * (1 - 2 * audit.error)) for _, audit in audits}
     caption = TRANSPORT_CAPTION.format(level=" or ".join(str(level) for level in sorted(levels)) or "90")
     return EstimateTable("card-transport", caption, columns, rows).filled()
 
@@ -291,6 +287,11 @@ def charge_table(card: CalibrationCard) -> EstimateTable:
     )
     caption = f"Rates with {100 * charge.level:.4g} % intervals, which pay for {charge.looks} looks at the test split."
     return EstimateTable("card-charged", caption, columns, rows)
+
+
+def _audits(card: CalibrationCard) -> list[tuple[str, TransportAudit]]:
+    """What the places differ in, as readers call it, with the audit."""
+    return [(READER_HEADINGS.get(axis, axis), audit) for axis, audit in (card.parts.transport or {}).items()]
 
 
 def _rate_row(arm: CardArm, name: str) -> Mapping[str, Cell]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dashboard_demo
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from gnomon.dashboard import study_picker
@@ -13,17 +14,30 @@ DENIES = Facts(claims=False, concept="none", coherent=True, refused=False)
 
 
 def page(url: str) -> None:
-    from gnomon.dashboard.components import comparison_section
+    import streamlit as st
+
+    from gnomon.dashboard import study_picker
+    from gnomon.dashboard.sections import comparison_section
     from gnomon.data.storage.store import Store
 
+    st.session_state["place"] = study_picker.StudyRef("demo", url)
     store = Store.open(url)
     comparison_section.show_panel_worth(store, url, "current", (1,))
     comparison_section.show_comparison(store, url, "current", (1,))
     comparison_section.show_policies(store, url, "current", (1,))
 
 
+@pytest.fixture(autouse=True)
+def server_of_one_study(store, monkeypatch):
+    monkeypatch.setenv(study_picker.VARIABLE, study_picker.encode_studies([("demo", url_of(store))]))
+
+
+def url_of(store) -> str:
+    return store.engine.url.render_as_string(hide_password=False)
+
+
 def opened(store):
-    app = AppTest.from_function(page, kwargs={"url": store.engine.url.render_as_string(hide_password=False)})
+    app = AppTest.from_function(page, kwargs={"url": url_of(store)})
     app.run(timeout=60)
     assert not app.exception
     return app
@@ -49,15 +63,13 @@ def test_a_panel_is_weighed_and_two_versions_are_compared(store):
     assert any("McNemar" in each.value or "no labelled trial" in each.value for each in app.text)
 
 
-def test_a_judges_newest_version_is_compared_with_the_one_before_and_changed_trials_are_links(store, monkeypatch):
+def test_a_judges_newest_version_is_compared_with_the_one_before_and_changed_trials_are_links(store):
     dashboard_demo.fill(store, fits=False)
     heard = store.read_frame(tables.verdicts)
     heard = heard[(heard["judge"] == "lexicon-v1") & heard["claims"].notna()]
     store.add_judge(JudgeVersion("lexicon-v2", "lexicon", "lexicon", {"edition": 2}))
     store.add_verdicts([Verdict(trial, "lexicon-v2", DENIES) for trial in heard["trial"]])
-    url = store.engine.url.render_as_string(hide_password=False)
-    monkeypatch.setenv(study_picker.VARIABLE, study_picker.encode_studies([("demo", url)]))
-    app = AppTest.from_function(versions, kwargs={"url": url})
+    app = AppTest.from_function(versions, kwargs={"url": url_of(store)})
     app.run(timeout=60)
     assert not app.exception
     assert [each.value for each in app.subheader] == ["Versions compared"]
@@ -72,7 +84,7 @@ def versions(url: str) -> None:
     import streamlit as st
 
     from gnomon.dashboard import study_picker
-    from gnomon.dashboard.components import comparison_section
+    from gnomon.dashboard.sections import comparison_section
     from gnomon.data.storage.store import Store
 
     st.session_state["place"] = study_picker.StudyRef("demo", url)
