@@ -24,6 +24,8 @@ from gnomon.report.sections.estimate_sections import estimate_sections
 from gnomon.report.sections.judge_section import judge_section
 from gnomon.report.sections.method_section import method_section
 from gnomon.report.sections.omission_section import omission_section
+from gnomon.report.sections.panel_section import panel_section
+from gnomon.report.sections.reference_section import reference_section
 from gnomon.report.sections.refusal_section import refusal_section
 from gnomon.report.sections.sensitivity_section import sensitivity_section
 from gnomon.report.sections.study_sections import answer_section, design_section
@@ -99,10 +101,12 @@ def _all_sections(material: StudyMaterial) -> Iterable[ReportSection]:
     yield from battery_section(material)
     yield from refusal_section(material)
     yield from judge_section(material)
+    yield from panel_section(material)
     yield from card_section(material)
     yield diagnostic_section(material)
     yield method_section(material)
     yield omission_section(material)
+    yield reference_section(material)
 
 
 def _report_files(report: StudyReport, name: str, kind: str, paper: Paper) -> Mapping[str, bytes]:

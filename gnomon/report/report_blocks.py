@@ -69,8 +69,8 @@ class ReportSection:
     blocks: list[Block] = field(default_factory=list)
 
     def say(self, *lines: str) -> None:
-        """Add paragraphs; one that stands in the section already is not repeated."""
-        self.blocks += [line for line in dict.fromkeys(lines) if line and line not in self.blocks]
+        """Add paragraphs; empty ones are left out."""
+        self.blocks += [line for line in dict.fromkeys(lines) if line]
 
     def head(self, title: str) -> None:
         """Begin a part of the section; one without content is left out (`without_empty_parts`)."""

@@ -10,14 +10,16 @@ from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import ESTIMANDS, is_corrected, listed_estimands, main_estimand
+from gnomon.stats.estimands.model_bounds import lee_bounds_by_model
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.battery.variant_sentences import judged_variant_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, frame_rows, opening_estimand
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import join_names
 from gnomon.stats.narrative.method_sentences import method_sentences
-from gnomon.stats.tables import breakdown_tables, headline_tables
+from gnomon.stats.tables import breakdown_tables, headline_tables, size_tables
 from gnomon.stats.tables.method_table import method_table
+from gnomon.stats.tables.model_table import model_table
 
 
 def estimate_sections(material: StudyMaterial) -> Iterator[ReportSection]:
@@ -40,7 +42,9 @@ def _fill_section(made: ReportSection, material: StudyMaterial, fit: FitFrames, 
     main = main_estimand(fit.view.split(":")[0])
     if (misfit := fit_sentences.misfit_headline(fit.predictive)) is not None:
         made.warn("error", misfit)
-    made.tabulate("Every model", headline_tables.headline_table({fit.view: fit}))
+    bounds = {fit.view: lee_bounds_by_model(material.store, fit.view, fit.judge)}
+    table = model_table({fit.view: fit}, bounds)
+    made.tabulate("Every model", table or headline_tables.headline_table({fit.view: fit}))
     if fit.overall_estimates(name).empty:
         for reason in fit.why_not(name):
             made.warn("info", f"Not shown: {reason.rstrip('.')}.")
@@ -84,10 +88,10 @@ def _add_main_estimate(made: ReportSection, fit: FitFrames, name: str) -> None:
         )
         made.draw(f"{name}-by-size", chart, " ".join(map(estimate_sentences.figure_sentence, by_size)))
         made.say(*estimate_sentences.trend_sentences(fit.comparison_entry("slopes"), name))
-        made.say(*estimate_sentences.step_sentences(fit.comparison_entry("ladder"), name))
         made.say(*estimate_sentences.monotone_sentence(fit.estimands, fit.contrasts, name))
-        if odds := list(estimate_sentences.odds_ratio_sentences(fit.comparison_entry("odds_ratios"))):
-            made.say(estimate_sentences.POPULATION, *odds)
+        made.tabulate("Trend through the models that were run", size_tables.trend_table(fit, name))
+        made.tabulate("Steps between models", size_tables.step_table(fit, name))
+        made.tabulate("Every pair of models", size_tables.pair_table(fit, name))
     else:
         names = [one for one in listed_estimands() if is_corrected(name) or not is_corrected(one)]
         every = pd.concat([part for one in names if len(part := fit.overall_estimates(one))], ignore_index=True)

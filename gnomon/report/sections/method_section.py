@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from gnomon.report.report_blocks import ReportSection, text_table
+from gnomon.report.method_paragraph import method_paragraph
+from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial
 from gnomon.stats.estimand_registry import listed_estimands
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.stored_fits import newest_fits
 from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
+from gnomon.stats.tables.fit_table import fit_table
 
 MODEL = (
     "Statistical model: each stage of the outcome (refused; event; incoherent; the rest, where the data have them) is "
@@ -23,16 +23,15 @@ MODEL = (
 def method_section(material: StudyMaterial) -> ReportSection:
     """How the estimates were made."""
     made = ReportSection("methods", "Methods")
+    made.head("A paragraph to paste")
+    made.say(method_paragraph(material))
     made.head("Definitions")
-    definitions = pd.DataFrame(
-        [(each.label.capitalize(), each.definition) for each in listed_estimands().values()],
-        columns=["Estimate", "Definition"],
-    )
-    made.tabulate("Estimates", text_table("definitions", estimate_sentences.COMPARABLE, definitions))
+    made.say(*(f"{each.label.capitalize()}: {each.definition}" for each in listed_estimands().values()))
+    made.say(estimate_sentences.COMPARABLE)
     made.head("Statistical model")
     made.say(MODEL, *(f"{view}: {fit.design}" for view, fit in material.fits.items()))
     rows = newest_fits(material.store)
-    made.tabulate("Fits", _provenance_table(material))
+    made.tabulate("Fits", fit_table(rows.values()))
     priors = next((row.priors for row in rows.values() if row.priors), {})
     columns = (TableColumn("prior", "Prior", terms=("prior",)), TableColumn("value", "Value", "number"))
     made.tabulate(
@@ -45,18 +44,3 @@ def method_section(material: StudyMaterial) -> ReportSection:
         ),
     )
     return made.without_empty_parts()
-
-
-def _provenance_table(material: StudyMaterial) -> EstimateTable:
-    rows = [
-        {
-            "Fit": view,
-            "Id": row.id[:16],
-            "Data": row.data_hash[:16],
-            "Seed": str(row.seed),
-            "Made": row.created_at[:16].replace("T", " "),
-            "Gnomon": row.code_version,
-        }
-        for view, row in sorted(newest_fits(material.store).items())
-    ]
-    return text_table("fits", "Hashes of the fits and of the data that they are of.", pd.DataFrame(rows))

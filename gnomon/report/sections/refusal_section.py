@@ -8,7 +8,8 @@ from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
 from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import REFUSAL
-from gnomon.stats.narrative import fit_sentences
+from gnomon.stats.estimands.model_bounds import lee_bounds_by_model
+from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.tables import breakdown_tables
 
 
@@ -27,5 +28,7 @@ def refusal_section(material: StudyMaterial) -> Iterator[ReportSection]:
             made.draw(f"refusal-{view}", chart, " ".join([*fit_sentences.refusal_sentences(fit.estimands), *lines]))
             made.say(*lines, fit_sentences.BOUNDS)
         made.tabulate("Refusal by model and arm", by_arm)
+        found = lee_bounds_by_model(material.store, view, fit.judge)
+        made.say(*estimate_sentences.refusal_asymmetry(fit.estimands, found))
     if len(made.blocks) > 1:
         yield made

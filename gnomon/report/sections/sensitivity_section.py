@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.report.report_blocks import ReportSection
-from gnomon.report.study_material import StudyMaterial
+from gnomon.report.study_material import StudyMaterial, fit_heading
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative import estimate_sentences
-from gnomon.stats.tables import headline_tables
+from gnomon.stats.narrative.fit_frames import opening_estimand
+from gnomon.stats.tables import headline_tables, size_tables
 
 
 def sensitivity_section(material: StudyMaterial) -> Iterator[ReportSection]:
@@ -17,6 +18,15 @@ def sensitivity_section(material: StudyMaterial) -> Iterator[ReportSection]:
     made = ReportSection("sensitivity", "What the estimates depend on")
     made.head("For concepts like these")
     made.tabulate("These concepts, and concepts like these", headline_tables.new_concepts_table(material.shown))
+    made.head("Trend without one model")
+    for view, fit in material.shown.items():
+        title = f"Trend without one model, {fit_heading(view).lower()}"
+        made.tabulate(title, size_tables.leave_one_out_table(fit, opening_estimand(fit)))
+    made.head("Models like these")
+    for view, fit in material.shown.items():
+        made.tabulate(
+            f"Odds ratios per doubling of size, {fit_heading(view).lower()}", size_tables.odds_ratio_table(fit)
+        )
     made.head("Signal detection")
     made.tabulate("d' and criterion", headline_tables.signal_detection_table(material.shown))
     if material.judge is not None:

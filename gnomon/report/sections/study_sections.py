@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gnomon.data.arms import steered_arms
+from gnomon.data.errors import NotEnoughDataError, UnknownNameError
 from gnomon.report.report_blocks import ReportSection, text_table
 from gnomon.report.study_material import StudyMaterial
+from gnomon.stats.cells.outcome_counts import study_outcomes
+from gnomon.stats.charts.outcome_charts import outcome_chart
+from gnomon.stats.estimand_registry import CORRECTED_VIEW
 from gnomon.stats.narrative.battery.battery_sentences import measure_sentence
-from gnomon.stats.narrative.formatting import count_noun, join_names
+from gnomon.stats.narrative.formatting import count_noun, format_percent, join_names
 from gnomon.stats.narrative.next_steps import list_notices
+from gnomon.stats.narrative.study_answer import answer_study, provenance_sentence
 from gnomon.stats.narrative.study_overview import distinct_values
 from gnomon.stats.tables import headline_tables
+from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
+from gnomon.stats.tables.outcome_table import outcome_table
 
 MOST_NAMES = 20
 DESIGN_AXES = {
@@ -26,10 +33,36 @@ DESIGN_AXES = {
 def answer_section(material: StudyMaterial) -> ReportSection:
     """Headline estimates of all fits side by side, and the warnings, worst first."""
     made = ReportSection("study", "The study")
+    answer = answer_study(material.shown)
+    if answer is not None:
+        made.say(answer.sentence)
+    made.tabulate("Estimates, with 95 % intervals", headline_tables.headline_table(material.shown))
     for note in list_notices(material.overview):
         made.warn(note.level, note.text)
-    made.tabulate("Estimates, with 95 % intervals", headline_tables.headline_table(material.shown))
+    _add_outcomes(made, material)
+    for fit in material.overview.fits:
+        if answer is not None and fit.view == answer.view:
+            labels = material.settings.label_view if fit.view.startswith(CORRECTED_VIEW) else ""
+            outdated = material.overview.outdated.get(fit.view, ())
+            made.say(f"Estimates: {provenance_sentence(fit, material.settings.rule, labels, outdated)}")
     return made
+
+
+def _add_outcomes(made: ReportSection, material: StudyMaterial) -> None:
+    """What the trials of each arm end in, as counted."""
+    try:
+        rows = study_outcomes(material.store)
+    except (NotEnoughDataError, UnknownNameError):
+        return
+    if not rows:
+        return
+    judges = list(material.settings.judges) or sorted(material.overview.states["judge"].unique())
+    source = "as published" if material.overview.counts_only else f"by the verdicts of {judges[0]}" if judges else ""
+    said = "; ".join(
+        f"{row.subject}, {row.arm}: {row.outcome} {format_percent(row.n / max(row.of, 1))}" for row in rows
+    )
+    made.draw("outcomes", outcome_chart(rows), f"Outcomes by arm, {source}. {said}.")
+    made.tabulate("Outcomes by model and arm", outcome_table(rows, source))
 
 
 def design_section(material: StudyMaterial) -> Iterator[ReportSection]:
@@ -47,9 +80,15 @@ def design_section(material: StudyMaterial) -> Iterator[ReportSection]:
     for axis, name in DESIGN_AXES.items():
         if values := distinct_values(steered[axis]):
             made.say(f"{name}: {join_names(values, MOST_NAMES)}.")
+    made.tabulate("Models", _model_table(material))
     by_arm = found.cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
-    shown = by_arm.reset_index().rename(columns=lambda name: str(name)[:1].upper() + str(name)[1:])
-    made.tabulate("Trials by model and arm", text_table("trials-by-arm", "Answered trials of the design.", shown))
+    arms = tuple(TableColumn(str(arm), str(arm), "count", ("arm",)) for arm in by_arm.columns)
+    counts = tuple(
+        {"model": str(model), **{str(arm): int(n) for arm, n in row.items()}} for model, row in by_arm.iterrows()
+    )
+    columns = (TableColumn("model", "Model", terms=("model",)), *arms)
+    table = EstimateTable("trials-by-arm", "Answered trials of the design.", columns, counts)
+    made.tabulate("Trials by model and arm", table)
     made.say(*(measure_sentence(count) for count in found.measured))
     if len(found.missing):
         table = text_table(
@@ -59,3 +98,24 @@ def design_section(material: StudyMaterial) -> Iterator[ReportSection]:
         )
         made.tabulate("Missing trials", table)
     yield made
+
+
+def _model_table(material: StudyMaterial) -> EstimateTable:
+    rows = tuple(
+        {
+            "model": subject.name,
+            "size": subject.parameters,
+            "family": subject.family,
+            "variant": subject.variant,
+            "revision": subject.revision[:12] or None,
+        }
+        for subject in sorted(material.store.load_subjects(), key=lambda one: (one.parameters, one.name))
+    )
+    columns = (
+        TableColumn("model", "Model", terms=("model",)),
+        TableColumn("size", "Size", "size"),
+        TableColumn("family", "Family"),
+        TableColumn("variant", "Variant", terms=("variant",)),
+        TableColumn("revision", "Revision of the weights"),
+    )
+    return EstimateTable("models-run", "Models that were steered and questioned.", columns, rows).filled()
