@@ -61,7 +61,7 @@ def _add_outcomes(made: ReportSection, material: StudyMaterial) -> None:
     said = "; ".join(
         f"{row.subject}, {row.arm}: {row.outcome} {format_percent(row.n / max(row.of, 1))}" for row in rows
     )
-    made.draw("outcomes", outcome_chart(rows), f"Outcomes by arm, {source}. {said}.")
+    made.draw("outcomes", outcome_chart(rows, source), f"Outcomes by arm, {source}. {said}.")
     made.tabulate("Outcomes by model and arm", outcome_table(rows, source))
 
 
