@@ -7,29 +7,13 @@ from collections.abc import Iterator
 from gnomon.calibration.cards import card_sentences
 from gnomon.calibration.cards.calibration_card import CalibrationCard
 from gnomon.calibration.cards.card_assembly import make_card
-from gnomon.calibration.cards.display import card_tables
-from gnomon.calibration.cards.display.card_status import card_status
+from gnomon.calibration.cards.display.card_status import card_status, use_sentences
 from gnomon.calibration.cards.staleness import card_staleness
 from gnomon.calibration.graded.calibration_chart import calibration_chart
 from gnomon.calibration.sequential.running_chart import rates_by_arm, running_chart, running_words
-from gnomon.report.report_blocks import ReportSection, text_table
+from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial
-from gnomon.stats.tables.estimate_table import TableColumn
-from gnomon.stats.tables.frame_tables import table_of_intervals
-from gnomon.stats.tables.judges import comparison_tables
-
-TRAVEL_CAPTION = (
-    "Whether the judge's errors hold between the places where its labels are: equivalence against the margin said "
-    "beforehand, or why that could not be checked."
-)
-COVARIATE_CAPTION = (
-    "Share of errors among trials with the property less that among the others, within arms, with 95 % intervals; p "
-    "exact, and corrected for all tests of this judge (Holm)."
-)
-USE_CAPTION = "What the labels of each arm support: share of events by the labels with 95 % interval, and evidence."
-ATTACK_CAPTION = "How often a verdict differs, with exact 95 % intervals."
-LABEL_CAPTION = "The labels that the card rests on, and its rules."
-ARM = TableColumn("arm", "Arm", terms=("arm",))
+from gnomon.stats.tables.calibration import card_tables
 
 
 def card_section(material: StudyMaterial) -> Iterator[ReportSection]:
@@ -50,20 +34,12 @@ def _add_card(made: ReportSection, material: StudyMaterial, card: CalibrationCar
     judge = card.basis.judge.name
     status = card_status(card, card_staleness(card, material.store))
     made.say(f"{status.level.capitalize()}: {status.words}", card_sentences.judge_sentence(card))
-    uses = (
-        ARM,
-        TableColumn("labels", "Labels", "count", ("label",)),
-        TableColumn("estimate", "Events by label", "rate", ("event",)),
-        TableColumn("evidence", "Evidence", terms=("evidence",)),
-        TableColumn("corrected", "May be corrected", terms=("corrected",)),
-        TableColumn("needs", "What it needs"),
-    )
-    name = f"card-uses-{judge}"
-    made.tabulate(f"Uses of {judge}", table_of_intervals(name, USE_CAPTION, card_tables.use_table(card), uses))
-    made.say(*card_sentences.scope_sentences(card), card_sentences.agreement_sentence(card))
-    policies = {key: each.name for key, each in material.store.label_policies().items()}
-    labels = text_table(f"card-labels-{judge}", LABEL_CAPTION, card_tables.label_table(card, policies))
-    made.tabulate(f"Labels behind the card of {judge}", labels)
+    made.say(*use_sentences(card), *card_sentences.scope_sentences(card), card_sentences.agreement_sentence(card))
+    made.tabulate(f"Rates of {judge} and what gates rely on", card_tables.rate_table(card))
+    made.tabulate(f"What the labels support, {judge}", card_tables.use_table(card))
+    made.tabulate(f"Intervals of {judge} that pay for the looks", card_tables.charge_table(card))
+    made.say(card_sentences.label_sentence(card))
+    made.tabulate(f"Labels behind the card of {judge}", card_tables.label_table(card, material.store.label_policies()))
     _add_running(made, card)
     _add_tests(made, card)
     graded = card.parts.graded
@@ -82,34 +58,18 @@ def _add_running(made: ReportSection, card: CalibrationCard) -> None:
     if running is None or not running.rates:
         return
     for arm, rates in rates_by_arm(running).items():
-        chart = running_chart(rates, judge=running.judge)
-        made.draw(f"running-{running.judge}-{arm}", chart, running_words(rates))
-    table = comparison_tables.running_table(card_tables.running_table(running), running.judge)
-    made.tabulate(f"Running error rates of {running.judge}", table)
+        made.draw(f"running-{running.judge}-{arm}", running_chart(rates, judge=running.judge), running_words(rates))
+    made.tabulate(f"Running error rates of {running.judge}", card_tables.running_table(running))
 
 
 def _add_tests(made: ReportSection, card: CalibrationCard) -> None:
     """Whether errors travel, what the judge is fooled by, and attacks."""
     judge = card.basis.judge.name
-    places = text_table(f"travel-{judge}", TRAVEL_CAPTION, card_tables.place_table(card))
-    made.tabulate(f"Do the errors of {judge} travel?", places)
-    effects = (
-        TableColumn("property", "Property"),
-        TableColumn("error", "Error"),
-        TableColumn("estimate", "Difference", "difference"),
-        TableColumn("with", "Errors with it"),
-        TableColumn("without", "Errors without it"),
-        TableColumn("p", "p", "p"),
-        TableColumn("p corrected", "p, corrected", "p"),
-        TableColumn("told", "Told apart"),
-    )
-    frame, name = card_tables.covariate_table(card), f"fooled-{judge}"
-    made.tabulate(f"What {judge} is fooled by", table_of_intervals(name, COVARIATE_CAPTION, frame, effects).filled())
-    attacks = (
-        TableColumn("reading", "Reading", terms=("prompt injection",)),
-        TableColumn("estimate", "Verdict differs", "rate"),
-        TableColumn("changed", "Changed", "count"),
-        TableColumn("n", "Of", "count"),
-    )
-    attacked = card_tables.attack_table(card)
-    made.tabulate(f"Attacks on {judge}", table_of_intervals(f"attacks-{judge}", ATTACK_CAPTION, attacked, attacks))
+    made.say(*(each.words for each in (card.parts.transport or {}).values()))
+    made.tabulate(f"Do the errors of {judge} travel?", card_tables.place_table(card))
+    made.tabulate(f"Rates of {judge} where learnt and where used", card_tables.transport_table(card))
+    made.say(*(card.parts.susceptibility.words if card.parts.susceptibility is not None else ()))
+    made.tabulate(f"What {judge} is fooled by", card_tables.covariate_table(card))
+    if card.parts.attack is not None:
+        made.say(card_sentences.attack_sentence(card.parts.attack))
+        made.tabulate(f"Attacks on {judge}", card_tables.attack_table(card))

@@ -10,7 +10,7 @@ from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.report.report_blocks import ReportSection, text_table
 from gnomon.report.study_material import StudyMaterial
 from gnomon.stats.narrative.formatting import count_noun, format_percent
-from gnomon.stats.tables.judges import judge_tables
+from gnomon.stats.tables.calibration import judge_tables
 
 EVIDENCE = "Correctability evidence"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gnomon.calibration.comparison.compared_versions import versions_with_verdicts
+from gnomon.calibration.comparison.compared_versions import newest_pairs, versions_with_verdicts
 from gnomon.calibration.comparison.label_policies import policy_document
 from gnomon.calibration.comparison.rubric_comparison import compare_rubrics
 from gnomon.calibration.panel_worth.panel_worth import panel_document
 from gnomon.data.errors import NotEnoughDataError, UnknownNameError
 from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial
-from gnomon.stats.tables.judges import comparison_tables
+from gnomon.stats.tables.calibration import comparison_tables, panel_tables
 
 
 def panel_section(material: StudyMaterial) -> Iterator[ReportSection]:
@@ -32,8 +32,8 @@ def _add_worth(made: ReportSection, material: StudyMaterial) -> None:
     for panel in (found.judges, found.raters):
         if panel is not None:
             made.head(f"What the {panel.group} are worth together")
-            made.tabulate(f"Effective number of {panel.group}", comparison_tables.worth_table(panel))
-            made.tabulate(f"Each of the {panel.group}", comparison_tables.member_table(panel))
+            made.tabulate(f"Effective number of {panel.group}", panel_tables.worth_table(panel))
+            made.tabulate(f"Each of the {panel.group}", panel_tables.member_table(panel))
             made.say(*panel.words)
     if found.judges is None and found.raters is None:
         made.say(*(f"{reason[:1].upper()}{reason[1:].rstrip('.')}." for reason in found.reasons))
@@ -42,18 +42,16 @@ def _add_worth(made: ReportSection, material: StudyMaterial) -> None:
 def _add_versions(made: ReportSection, material: StudyMaterial) -> None:
     """The newest version of each judge against the one before it."""
     made.head("Versions compared")
-    for _, versions in versions_with_verdicts(material.store).groupby("name", sort=False):
-        if len(versions) < 2:
-            continue
-        newest, before = versions["version"].iloc[0], versions["version"].iloc[1]
+    for before, newest in newest_pairs(versions_with_verdicts(material.store)):
+        view = material.settings.label_view
         try:
-            found = compare_rubrics(material.store, str(before), str(newest), view=material.settings.label_view)
+            found = compare_rubrics(material.store, before.version, newest.version, view=view)
         except (NotEnoughDataError, UnknownNameError) as why:
             made.say(f"{why}.".replace("..", "."))
             continue
         name = found.b.judge
         made.tabulate(f"Two versions of {name}", comparison_tables.comparison_table(found))
-        made.tabulate(f"Trials on which two versions of {name} differ", comparison_tables.changed_trial_table(found))
+        made.tabulate(f"Trials on which two versions of {name} differ", panel_tables.changed_trial_table(found))
         made.say(*found.words)
 
 

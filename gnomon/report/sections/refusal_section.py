@@ -10,25 +10,33 @@ from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import REFUSAL
 from gnomon.stats.estimands.model_bounds import lee_bounds_by_model
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
-from gnomon.stats.tables import breakdown_tables
+from gnomon.stats.narrative.fit_frames import FitFrames
+from gnomon.stats.tables import breakdown_tables, refusal_tables
 
 
 def refusal_section(material: StudyMaterial) -> Iterator[ReportSection]:
     """Refusal by model and arm, and the bounds of engaged net detection; nothing where no fit has them."""
     made = ReportSection("refusal", "Refusal", [fit_sentences.WHY_REFUSALS])
     for view, fit in material.shown.items():
-        bounds = fit.comparison_entry("bounds")
-        by_arm = breakdown_tables.breakdown_table(fit, REFUSAL, "arm")
-        if fit.has_failed or not (by_arm or len(bounds)):
-            continue
-        made.head(fit_heading(view))
-        if len(bounds):
-            lines = list(fit_sentences.bounds_sentences(fit.estimands, bounds))
-            chart = diagnostic_charts.refusal_bounds_chart(fit.estimands, bounds)
-            made.draw(f"refusal-{view}", chart, " ".join([*fit_sentences.refusal_sentences(fit.estimands), *lines]))
-            made.say(*lines, fit_sentences.BOUNDS)
-        made.tabulate("Refusal by model and arm", by_arm)
-        found = lee_bounds_by_model(material.store, view, fit.judge)
-        made.say(*estimate_sentences.refusal_asymmetry(fit.estimands, found))
+        if not fit.has_failed and len(fit.estimates_by_axis(REFUSAL, "arm")):
+            made.head(fit_heading(view))
+            _add_fit(made, material, fit)
     if len(made.blocks) > 1:
         yield made
+
+
+def _add_fit(made: ReportSection, material: StudyMaterial, fit: FitFrames) -> None:
+    if said := fit_sentences.refusal_headline(fit.estimands):
+        made.say(said)
+    words = " ".join(fit_sentences.refusal_sentences(fit.estimands))
+    made.draw(f"refusal-{fit.view}", diagnostic_charts.refusal_chart(fit.estimands), words)
+    made.tabulate("Refusal by model and arm", refusal_tables.refusal_table(fit))
+    bounds = fit.comparison_entry("bounds")
+    if len(bounds):
+        words = " ".join(fit_sentences.bounds_sentences(fit.estimands, bounds))
+        made.draw(f"bounds-{fit.view}", diagnostic_charts.bounds_chart(fit.estimands, bounds), words)
+        made.tabulate("Selection bounds", refusal_tables.bounds_table(fit))
+        made.say(fit_sentences.BOUNDS)
+    made.tabulate("Refusal by strength", breakdown_tables.breakdown_table(fit, REFUSAL, "strength"))
+    found = lee_bounds_by_model(material.store, fit.view, fit.judge)
+    made.say(*estimate_sentences.refusal_asymmetry(fit.estimands, found))

@@ -15,8 +15,8 @@ from gnomon.calibration.transport.transport_results import TransportAudit
 from gnomon.data.records import LabelPolicy
 from gnomon.data.results import Estimate
 from gnomon.stats.narrative.formatting import READER_HEADINGS
+from gnomon.stats.tables.calibration.judge_tables import interval_cell
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
-from gnomon.stats.tables.judge_tables import interval_cell
 
 GIVEN = {
     "sensitivity": "labelled events",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from gnomon.calibration.comparison.comparison_results import ArmComparison, PairedMeasure, RubricComparison
 from gnomon.calibration.comparison.comparison_sentences import judge_names
+from gnomon.stats.tables.calibration.judge_tables import interval_cell
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
-from gnomon.stats.tables.judge_tables import interval_cell
 
 CAPTION = (
     "{b} less {a} on the {n:,} trials with {view} labels of {splits} that both read, with paired 95 % intervals. p: "

@@ -15,9 +15,9 @@ from gnomon.data.glossary import define_terms
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.study_overview import summarize_study
+from gnomon.stats.tables.calibration import judge_tables
 from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
 from gnomon.stats.tables.frame_tables import table_of_intervals
-from gnomon.stats.tables.judges import judge_tables
 
 
 @pytest.fixture(scope="module")
