@@ -57,7 +57,7 @@ def attack_sentence(attack: AttackResult) -> str:
     )
     return (
         f"Instructions hidden in a response changed its verdict in {attack.flips} of {attack.of} attacks "
-        f"({_interval(attack.flip_rate)}){noise}."
+        f"(share {_interval(attack.flip_rate).replace(' (', ', ').rstrip(')')}){noise}."
     )
 
 

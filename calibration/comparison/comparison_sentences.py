@@ -9,6 +9,8 @@ from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.data.results import Estimate
 
 SIGNIFICANT = 0.05
+SHORT_VERSION = 8
+"""Characters of a version that name it where no other begins so."""
 
 
 def comparison_sentences(found: RubricComparison) -> tuple[str, ...]:
@@ -23,11 +25,13 @@ def comparison_sentences(found: RubricComparison) -> tuple[str, ...]:
 
 
 def judge_names(found: RubricComparison) -> tuple[str, str]:
-    """Both judges' names, with the beginning of their versions where they have one name."""
+    """Both judges' names, with as much of their versions as tells them apart where they have one name."""
     a, b = found.a, found.b
     if a.judge != b.judge:
         return a.judge, b.judge
-    return f"{a.judge} {a.version[:8]}", f"{b.judge} {b.version[:8]}"
+    longest = max(len(a.version), len(b.version))
+    length = next((n for n in range(SHORT_VERSION, longest) if a.version[:n] != b.version[:n]), longest)
+    return f"{a.judge} {a.version[:length]}", f"{b.judge} {b.version[:length]}"
 
 
 def format_change(difference: Estimate) -> str:

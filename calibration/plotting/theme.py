@@ -49,6 +49,8 @@ TITLE_SIZE = 13
 HEADING_SIZE = 16
 NOTE_SIZE = 12
 SCALE = 2.0
+PERCENT_LABEL = "format(100 * datum.value, '.3~f') + ' %'"
+"""Expression of an axis label: a share as a percentage, with a space."""
 
 _LIGHT = {"text": "#262730", "soft": "#5A5E6B", "grid": "#E4E6EB", "ground": "#FFFFFF"}
 _DARK = {"text": "#F4F5F7", "soft": "#B3B7C2", "grid": "#31343F", "ground": "#0E1117"}

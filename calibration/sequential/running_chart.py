@@ -8,14 +8,15 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from gnomon.calibration.plotting.theme import BLUE, VERMILION
+from gnomon.calibration.plotting.theme import GREY, PERCENT_LABEL, arm_colours
 from gnomon.calibration.sequential.running_errors import APART
 from gnomon.calibration.sequential.sequential_results import RunningErrors, RunningRate
 
 WIDTH = 700
 HEIGHT = 280
-BAND_OPACITY = 0.15
-COLOURS = {"missed events": BLUE, "false alarms": VERMILION}
+BAND_OPACITY = 0.12
+DASHES = {"missed events": [1, 0], "false alarms": [6, 3]}
+SHAPES = {"missed events": "circle", "false alarms": "triangle-up"}
 COLUMNS = ["rate", "at", "n", "value", "low", "high"]
 
 
@@ -32,16 +33,15 @@ def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[s
         By kind of rate, a rate to stay below: a dashed line.
     """
     points = running_frame(rates)
-    colour = alt.Color(
-        "rate:N",
-        title=None,
-        scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
-        legend=alt.Legend(orient="top", values=[each.kind for each in rates]),
-    )
+    colour = arm_colours().get(rates[0].arm, GREY)
+    legend = alt.Legend(orient="top", symbolStrokeWidth=2, symbolSize=300, values=[each.kind for each in rates])
+    dash = alt.StrokeDash("rate:N", title=None, scale=_scale_of(DASHES), legend=legend)
     base = alt.Chart(points).encode(
-        x=alt.X("at:T", title=None, axis=alt.Axis(format="%d %b %H:%M", labelOverlap=True, tickCount=5)), color=colour
+        x=alt.X("at:T", title=None, axis=alt.Axis(format="%d %b %H:%M", labelOverlap=True, tickCount=5))
     )
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5))
+    y = alt.Y(
+        "value:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(labelExpr=PERCENT_LABEL, tickCount=5)
+    )
     tips = [
         alt.Tooltip("rate:N", title="Rate"),
         alt.Tooltip("at:T", title="Known", format="%Y-%m-%d %H:%M"),
@@ -50,11 +50,19 @@ def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[s
         alt.Tooltip("low:Q", title="At all times, from", format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),
     ]
+    steps = {"color": colour, "interpolate": "step-after"}
+    limits = [
+        base.mark_line(**steps, strokeWidth=1, opacity=0.5).encode(y=alt.Y(f"{end}:Q"), strokeDash=dash)
+        for end in ("low", "high")
+    ]
+    area = base.mark_area(**steps, opacity=BAND_OPACITY)
+    shape = alt.Shape("rate:N", scale=_scale_of(SHAPES), legend=None)
     layers = [
-        base.mark_area(opacity=BAND_OPACITY, interpolate="step-after").encode(y=alt.Y("low:Q"), y2="high:Q"),
-        base.mark_line(interpolate="step-after").encode(y=y),
-        base.mark_point(filled=True, size=24).encode(y=y, tooltip=tips),
-        *_rule_layers(rates, bounds or {}, colour),
+        area.encode(y=alt.Y("low:Q"), y2="high:Q", detail="rate:N"),
+        *limits,
+        base.mark_line(**steps).encode(y=y, strokeDash=dash),
+        base.mark_point(color=colour, filled=True, size=30).encode(y=y, shape=shape, tooltip=tips),
+        *_rule_layers(rates, bounds or {}),
     ]
     heading = alt.TitleParams(f"Errors of {judge} by date, {rates[0].arm}", subtitle=_chart_note(rates, bounds or {}))
     return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT, title=heading)
@@ -91,13 +99,15 @@ def rates_by_arm(errors: RunningErrors) -> dict[str, list[RunningRate]]:
 
 
 def _chart_note(rates: Sequence[RunningRate], bounds: Mapping[str, float]) -> list[str]:
-    note = ["Shaded: limits that hold at all times together, so that one may look after each label."]
-    told = ["dashed: the bound"] if {each.kind for each in rates} & bounds.keys() else []
-    told += ["vertical: where a rate most likely changed"] if any(each.change for each in rates) else []
-    return [*note, f"{'; '.join(told).capitalize()}."] if told else note
+    told = ["Shaded: limits that hold at all times together, so that one may look after each label."]
+    bounded = [each.kind for each in rates if each.kind in bounds]
+    changed = [each.kind for each in rates if each.change is not None]
+    told += [f"Dotted: the bound for {' and '.join(bounded)}."] if bounded else []
+    told += [f"Vertical: where {' and '.join(changed)} most likely changed."] if changed else []
+    return told
 
 
-def _rule_layers(rates: Sequence[RunningRate], bounds: Mapping[str, float], colour: alt.Color) -> list[Any]:
+def _rule_layers(rates: Sequence[RunningRate], bounds: Mapping[str, float]) -> list[Any]:
     """Horizontal lines at bounds, and vertical ones where a rate most likely changed."""
     lines = pd.DataFrame(
         [(each.kind, bounds[each.kind]) for each in rates if each.kind in bounds], columns=["rate", "value"]
@@ -108,8 +118,12 @@ def _rule_layers(rates: Sequence[RunningRate], bounds: Mapping[str, float], colo
     )
     layers = []
     if len(lines):
-        layers.append(alt.Chart(lines).mark_rule(strokeDash=[6, 4]).encode(y="value:Q", color=colour))
+        layers.append(alt.Chart(lines).mark_rule(color=GREY, strokeDash=[2, 3], strokeWidth=1.5).encode(y="value:Q"))
     if len(changes):
         changes = changes.assign(at=pd.to_datetime(changes["at"], format="ISO8601", utc=True))
-        layers.append(alt.Chart(changes).mark_rule(strokeWidth=1.5).encode(x="at:T", color=colour))
+        layers.append(alt.Chart(changes).mark_rule(color=GREY, strokeWidth=1.5).encode(x="at:T"))
     return layers
+
+
+def _scale_of(values: Mapping[str, Any]) -> alt.Scale:
+    return alt.Scale(domain=list(values), range=list(values.values()))

@@ -7,7 +7,6 @@ import streamlit as st
 
 from gnomon.calibration.comparison.compared_versions import newest_pairs, versions_with_verdicts
 from gnomon.calibration.comparison.comparison_results import RubricComparison
-from gnomon.calibration.comparison.comparison_sentences import judge_names
 from gnomon.calibration.comparison.label_policies import policy_document
 from gnomon.calibration.comparison.policy_results import PolicyDocument
 from gnomon.calibration.comparison.rubric_comparison import compare_rubrics
@@ -19,10 +18,9 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import non_breaking
-from gnomon.stats.tables.calibration.comparison_tables import comparison_table
+from gnomon.stats.tables.calibration.comparison_tables import changed_table, comparison_table
 
 Stamp = tuple[int, ...]
-CHANGED = "Labelled trials on which the two versions have different outcomes."
 
 
 def show_panel_worth(store: Store, url: str, view: str, stamp: Stamp) -> None:
@@ -90,8 +88,12 @@ def show_comparison(store: Store, url: str, view: str, stamp: Stamp, judge: str 
     show_table(comparison_table(found))
     if found.changed:
         with st.expander(f"Trials whose outcome changed: {len(found.changed):,}"):
+            changed = changed_table(found)
+            shown = changed.text_frame().assign(
+                Trial=trial_links.trial_addresses([each.trial for each in found.changed])
+            )
             st.dataframe(
-                _changed_table(found), hide_index=True, column_config={"trial": trial_links.link_column()}, alt=CHANGED
+                shown, hide_index=True, column_config={"Trial": trial_links.link_column("Trial")}, alt=changed.caption
             )
 
 
@@ -154,23 +156,5 @@ def _panel_table(panel: PanelWorth) -> pd.DataFrame:
             "why not": arm.reason,
         }
         for arm in panel.arms
-    ]
-    return pd.DataFrame(rows)
-
-
-def _changed_table(found: RubricComparison) -> pd.DataFrame:
-    one, other = judge_names(found)
-    right = {"a": one, "b": other}
-    addresses = trial_links.trial_addresses([item.trial for item in found.changed])
-    rows = [
-        {
-            "trial": address,
-            "arm": item.arm,
-            "label": item.label,
-            one: item.a,
-            other: item.b,
-            "right": right.get(item.right, item.right),
-        }
-        for item, address in zip(found.changed, addresses, strict=True)
     ]
     return pd.DataFrame(rows)

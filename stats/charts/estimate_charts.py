@@ -14,7 +14,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, YELLOW
+from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, PERCENT_LABEL, PURPLE, SKY, VERMILION, YELLOW
 from gnomon.calibration.plotting.theme import save_chart as save_themed
 from gnomon.stats.estimand_registry import ESTIMANDS, is_difference
 from gnomon.stats.results import ContrastRow, EstimateRow, FitResult, rows_frame
@@ -26,8 +26,6 @@ ROW_HEIGHT = 26
 BASELINE = "instruct"
 COLOURS = (ORANGE, VERMILION, GREEN, PURPLE, SKY, YELLOW)
 SHAPES = ("square", "triangle-up", "diamond", "cross", "triangle-down", "circle")
-PERCENT_LABEL = "format(100 * datum.value, '.3~f') + ' %'"
-"""Vega expression of a share on an axis."""
 SIZE_DODGE = 0.16
 """Distance, in doublings, between models of equal size, so that their intervals do not overlap."""
 

@@ -37,6 +37,7 @@ def _add_card(made: ReportSection, material: StudyMaterial, card: CalibrationCar
     made.say(*use_sentences(card), *card_sentences.scope_sentences(card), card_sentences.agreement_sentence(card))
     made.tabulate(f"Rates of {judge} and what gates rely on", card_tables.rate_table(card))
     made.tabulate(f"What the labels support, {judge}", card_tables.use_table(card))
+    made.tabulate(f"Agreement with {judge}", card_tables.agreement_table(card))
     made.tabulate(f"Intervals of {judge} that pay for the looks", card_tables.charge_table(card))
     made.say(card_sentences.label_sentence(card))
     made.tabulate(f"Labels behind the card of {judge}", card_tables.label_table(card, material.store.label_policies()))

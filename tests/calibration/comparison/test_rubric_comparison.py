@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import select
 
+from gnomon.calibration.comparison.compared_versions import compared_judge
+from gnomon.calibration.comparison.comparison_sentences import judge_names
 from gnomon.calibration.comparison.paired_errors import compare_arms
 from gnomon.calibration.comparison.rubric_comparison import compare_rubrics
 from gnomon.data.errors import InputError, NotEnoughDataError, UnknownNameError
@@ -163,3 +167,12 @@ def test_labels_of_disputed_trials_are_weighted_back():
     assert sensitivity.difference.high < 0.2
     assert row_of(whole, "specificity").difference is None
     assert row_of(whole, "kappa").difference is None
+
+
+def test_versions_that_begin_alike_are_named_by_as_much_as_tells_them_apart():
+    def named(*versions: str) -> tuple[str, str]:
+        a, b = (compared_judge("reader", version, "openai", {}) for version in versions)
+        return judge_names(SimpleNamespace(a=a, b=b))
+
+    assert named("0123456789ab", "abcdef012345") == ("reader 01234567", "reader abcdef01")
+    assert named("reader-edition-1", "reader-edition-2") == ("reader reader-edition-1", "reader reader-edition-2")

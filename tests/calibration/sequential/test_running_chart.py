@@ -52,7 +52,10 @@ def test_the_chart_has_the_bound_and_the_change():
     data = list(drawn["datasets"].values())
     assert [{"rate": "false alarms", "value": 0.2}] in data
     assert any(rows[0].get("rate") == "missed events" and set(rows[0]) == {"rate", "at"} for rows in data)
-    assert drawn["title"]["subtitle"][1] == "Dashed: the bound; vertical: where a rate most likely changed."
+    assert drawn["title"]["subtitle"][1:] == [
+        "Dotted: the bound for false alarms.",
+        "Vertical: where missed events most likely changed.",
+    ]
     plain = running_chart(rates[1:], judge="j").to_dict()
     assert len(plain["layer"]) == len(drawn["layer"]) - 2
 

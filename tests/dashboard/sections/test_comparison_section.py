@@ -76,7 +76,7 @@ def test_a_judges_newest_version_is_compared_with_the_one_before_and_changed_tri
     measures, changed = (frame.value for frame in app.dataframe)
     assert {"Measure", "Difference", "Given", "p", "p, corrected"} <= set(measures.columns)
     assert set(measures["Arm"]) > {"all"}
-    assert all(address.startswith("transcripts?trial=") for address in changed["trial"])
+    assert all(address.startswith("transcripts?trial=") for address in changed["Trial"])
     assert any("McNemar" in each.value for each in app.text)
 
 

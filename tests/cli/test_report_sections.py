@@ -1,0 +1,63 @@
+"""Sections of the report on cards and on compared versions hold what the pages hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from simulated_study import FACTS, GOOD, fill_study
+
+from gnomon.calibration.audit.document import audit_study
+from gnomon.data.records import JudgeVersion, Verdict
+from gnomon.data.storage import tables
+from gnomon.data.storage.engines import sqlite_url
+from gnomon.data.storage.store import Store
+from gnomon.report.report_blocks import ReportFigure, ReportTable
+from gnomon.report.sections.card_section import card_section
+from gnomon.report.sections.version_section import version_section
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory) -> Iterator[Any]:
+    """What these sections read of a study whose judge has a newer version that errs on one trial in nine."""
+    store = Store.open(sqlite_url(tmp_path_factory.mktemp("report") / "gnomon.db"))
+    study = fill_study(store, GOOD, n=120, labelled=0.9)
+    store.add_judge(JudgeVersion("careful-2", "careful", "simulated", {"edition": 2}))
+    trials = store.read_frame(tables.trials)["id"].tolist()
+    said = [study.truth[trial] if place % 9 else "incoherent" for place, trial in enumerate(trials)]
+    store.add_verdicts([Verdict(trial, "careful-2", FACTS[what]) for trial, what in zip(trials, said, strict=True)])
+    yield SimpleNamespace(store=store, audit=audit_study(store, view="blind"))
+    store.close()
+
+
+def test_the_newest_version_stands_against_the_one_before_with_the_changed_trials(material):
+    (made,) = version_section(material)
+    compared, changed = (block.table for block in made.blocks if isinstance(block, ReportTable))
+    assert {"difference", "p", "corrected", "given"} <= {column.name for column in compared.columns}
+    assert {row["arm"] for row in compared.rows} == {"all", "injection", "control"}
+    assert changed.rows
+    assert any(isinstance(block, str) and "McNemar" in block for block in made.blocks)
+
+
+def test_a_card_has_its_tables_and_its_errors_by_date(material):
+    (made,) = card_section(material)
+    titles = [block.title for block in made.blocks if isinstance(block, ReportTable)]
+    for title in (
+        "Rates of careful and what gates rely on",
+        "Agreement with careful",
+        "Labels behind the card of careful",
+    ):
+        assert title in titles
+    assert "Running error rates of careful" in titles
+    assert any(isinstance(block, str) and block.startswith(("Passes: ", "Low: ", "Stale: ")) for block in made.blocks)
+    drawn = [block.name for block in made.blocks if isinstance(block, ReportFigure)]
+    assert "running-careful-control" in drawn
+
+
+def test_one_version_of_each_judge_leaves_the_section_out(tmp_path):
+    store = Store.open(sqlite_url(tmp_path / "gnomon.db"))
+    fill_study(store, GOOD, n=20, labelled=0.9)
+    assert list(version_section(SimpleNamespace(store=store, audit=SimpleNamespace(view="blind")))) == []
+    store.close()
