@@ -83,6 +83,17 @@ class TransportSettings(BaseModel):
     by: tuple[str, ...] = ()
 
 
+class PlanSettings(BaseModel):
+    """What labelling aims at: the width of the 95 % interval as a fraction, None if the study names none, and the seed
+    of the simulations that plan for it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    width: float | None = Field(default=None, gt=0, lt=2)
+    seed: int = 1
+
+
 class StudySettings(BaseModel):
     """Settings by name, with the values that hold where a study says nothing."""
 
@@ -103,6 +114,7 @@ class StudySettings(BaseModel):
     candidates: tuple[str, ...] = ()
     label_policy: str = ""
     transport: TransportSettings = TransportSettings()
+    plan: PlanSettings = PlanSettings()
     external: tuple[ExternalRow, ...] = ()
     design: PlannedDesign = PlannedDesign()
     variants: tuple[SubjectVariant, ...] = ()

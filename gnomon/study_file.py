@@ -321,12 +321,16 @@ class FitSpec(StudyTable):
 
 
 class PlanSpec(StudyTable):
-    """What `gnomon plan` reckons with: the price of a label, a new trial and a verdict in one unit, and a budget."""
+    """What `gnomon plan` reckons with: the price of a label, a new trial and a verdict in one unit, and a budget.
+
+    `width` is the width of the 95 % interval to aim at, as a fraction; the Label page shows how far labelling has come.
+    """
 
     label: float = Field(default=1.0, ge=0)
     trial: float = Field(default=0.0, ge=0)
     verdict: float = Field(default=0.0, ge=0)
     budget: float | None = Field(default=None, gt=0)
+    width: float | None = Field(default=None, gt=0, lt=2)
 
     @property
     def prices(self) -> PlanPrices:

@@ -41,6 +41,12 @@ class ArmVerdicts:
     judges: tuple[str, ...]
     counts: VerdictPatterns
 
+    def arm_name(self, pattern: int) -> str:
+        """A pattern in words: "careful yes, brisk no"."""
+        words = {1: "yes", 0: "no", MISSING: "silent"}
+        said = zip(self.judges, self.counts.verdicts[pattern], strict=True)
+        return ", ".join(f"{judge} {words[int(verdict)]}" for judge, verdict in said)
+
 
 @dataclass(frozen=True, slots=True)
 class ArmPatterns(ArmVerdicts):
@@ -54,12 +60,6 @@ class ArmPatterns(ArmVerdicts):
         """Ids of the unlabelled trials of each pattern."""
         free = self.trials[self.trials["truth"].isna()]
         return [free.loc[free["pattern"] == s, "trial"].tolist() for s in range(len(self.counts.verdicts))]
-
-    def arm_name(self, pattern: int) -> str:
-        """A pattern in words: "careful yes, brisk no"."""
-        words = {1: "yes", 0: "no", MISSING: "silent"}
-        said = zip(self.judges, self.counts.verdicts[pattern], strict=True)
-        return ", ".join(f"{judge} {words[int(verdict)]}" for judge, verdict in said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.calibration.observations.frames import judge_frame, study_arms
 from gnomon.calibration.posterior.judge_panel import PanelPosterior, VerdictPatterns, panel_posterior
 from gnomon.calibration.posterior.plan_target import FITTED_RATES, NET, RATE, PlanTarget
-from gnomon.calibration.posterior.verdict_patterns import ArmPatterns, arm_patterns
+from gnomon.calibration.posterior.verdict_patterns import ArmVerdicts, arm_patterns
 from gnomon.calibration.queue.expected_information import best_order
 from gnomon.calibration.results.label_plan import (
     LabelAllocation,
@@ -51,13 +51,21 @@ def default_estimand(store: Store) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LabelStrata:
-    """The strata of a target's arms in one sequence: posterior of each arm, and unlabelled trials of each stratum."""
+    """The strata of a target's arms in one sequence: posterior of each arm, and unlabelled trials of each stratum.
 
-    arms: tuple[ArmPatterns, ...]
+    `free` holds their ids; it is empty where only their number is wanted (`open_counts`).
+    """
+
+    arms: tuple[ArmVerdicts, ...]
     posteriors: Mapping[str, PanelPosterior]
     estimand: Floats
     event: Floats
-    free: tuple[list[str], ...]
+    free: tuple[list[str], ...] = ()
+
+    @property
+    def open_counts(self) -> list[int]:
+        """Number of unlabelled trials of each stratum."""
+        return [int(number) for arm in self.arms for number in arm.counts.unlabelled]
 
     def stratum_name(self, place: int) -> tuple[str, str]:
         """Arm and pattern of a stratum, in words."""
@@ -103,12 +111,41 @@ def label_strata(
         If an arm has no judged trial or no label.
     """
     found = arm_patterns(store, view, judges=judges, subject=subject, question=target.question, splits=splits)
+    if absent := next((name for name in target.signs if name not in found), None):
+        other = default_estimand(store)
+        instead = "" if other in (NET, target.name) else f", or plan for {other}"
+        raise NotEnoughDataError(
+            f"{target.name}: no judge has read a transcript of the {absent} arm: judge some first{instead}"
+        )
+    strata = fitted_strata(target, found, view, seed=seed)
+    return replace(strata, free=tuple(trials for name in target.signs for trials in found[name].open_trials()))
+
+
+def fitted_strata(
+    target: PlanTarget, found: Mapping[str, ArmVerdicts], view: str = "blind", *, seed: int = 0
+) -> LabelStrata:
+    """Fit the joint posterior of each arm of a target from its verdict patterns.
+
+    Parameters
+    ----------
+    target : PlanTarget
+        Estimand.
+    found : mapping of str to ArmVerdicts
+        Verdict patterns by arm.
+    view : str, default "blind"
+        Label view that they are of, for the error message.
+    seed : int, default 0
+        Seed of the posteriors.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If an arm has no judged trial or no label.
+    """
     for name in target.signs:
         if name not in found:
-            other = default_estimand(store)
-            instead = "" if other in (NET, target.name) else f", or plan for {other}"
             raise NotEnoughDataError(
-                f"{target.name}: no judge has read a transcript of the {name} arm: judge some first{instead}"
+                f"{target.name}: no judge has read a transcript of the {name} arm: judge some first"
             )
         if not found[name].counts.label_counts:
             raise NotEnoughDataError(
@@ -117,8 +154,7 @@ def label_strata(
     arms = tuple(found[name] for name in target.signs)
     fitted = {arm.arm: panel_posterior(arm.counts, seed=seed + place) for place, arm in enumerate(arms)}
     event = np.hstack([fitted[arm.arm].event for arm in arms])
-    free = tuple(trials for arm in arms for trials in arm.open_trials())
-    return LabelStrata(arms, fitted, target.posterior_draws(fitted), event, free)
+    return LabelStrata(arms, fitted, target.posterior_draws(fitted), event)
 
 
 def plan_labels(
@@ -181,7 +217,38 @@ def plan_labels(
     """
     _check_goal(width, budget)
     target = PlanTarget.from_name(default_estimand(store) if estimand is None else estimand)
-    today = label_strata(store, target, view, judges=judges, subject=subject, seed=seed, splits=_plan_splits(store))
+    today = label_strata(store, target, view, judges=judges, subject=subject, seed=seed, splits=plan_splits(store))
+    return plan_for_strata(
+        today, target, width=width, budget=budget, prices=prices, shown=shown, view=view, subject=subject, seed=seed
+    )
+
+
+def plan_for_strata(
+    today: LabelStrata,
+    target: PlanTarget,
+    *,
+    width: float | None = None,
+    budget: float | None = None,
+    prices: PlanPrices | None = None,
+    shown: PlannedInterval | None = None,
+    view: str = "blind",
+    subject: str | None = None,
+    seed: int = 0,
+    growth: Sequence[float] | None = None,
+) -> LabelPlan:
+    """`plan_labels` for strata that are fitted already.
+
+    Parameters
+    ----------
+    today : LabelStrata
+        The strata as they are now.
+    target : PlanTarget
+        Estimand.
+    width, budget, prices, shown, view, subject, seed
+        As in `plan_labels`.
+    growth : sequence of float, optional
+        Sizes of study to consider, as multiples of the present one; by default `GROWTH`.
+    """
     panel = summarize_draws(today.estimand)
     interval = shown or PlannedInterval(
         source="panel", estimand=target.name, subject=subject, subjects=0, estimate=Estimate.from_interval(panel)
@@ -205,12 +272,34 @@ def plan_labels(
     )
     if plan.reached:
         return plan.model_copy(update={"advice": _target_met_advice(plan)})
-    studies = [_Simulation(today, target, factor, plan.scale, seed) for factor in GROWTH]
+    studies = [_Simulation(today, target, factor, plan.scale, seed) for factor in growth or GROWTH]
     options, best = _options_for_budget(plan, studies) if width is None else _options_for_width(plan, width, studies)
     chosen = next((study for study in studies if best and study.new_trials == best.trials), None)
     allocation = chosen.label_allocation(best.labels) if chosen and best and best.labels else []
     planned = plan.model_copy(update={"options": tuple(options), "best": best, "allocation": tuple(allocation)})
     return planned.model_copy(update={"advice": _plan_advice(planned)})
+
+
+def forecast_widths(
+    today: LabelStrata, target: PlanTarget, labels: Sequence[int], *, scale: float = 1.0, seed: int = 0
+) -> list[float]:
+    """Median widths that more labels leave without new trials, by the simulation of `plan_labels`.
+
+    Parameters
+    ----------
+    today : LabelStrata
+        The strata as they are now.
+    target : PlanTarget
+        Estimand.
+    labels : sequence of int
+        Numbers of new labels, each at most the number of unlabelled trials.
+    scale : float, default 1.0
+        As in a plan: width of the interval that is shown over that of the joint posterior.
+    seed : int, default 0
+        Seed of the simulations.
+    """
+    study = _Simulation(today, target, 1.0, scale, seed)
+    return [study.bought_option(number, PlanPrices()).width for number in labels]
 
 
 def _check_goal(width: float | None, budget: float | None) -> None:
@@ -222,8 +311,8 @@ def _check_goal(width: float | None, budget: float | None) -> None:
         raise InputError(f"budget {budget:g}: give a positive number in the unit of the prices")
 
 
-def _plan_splits(store: Store) -> tuple[str, ...] | None:
-    """All splits, as in a corrected fit, unless a judge of the study is trained on its labels."""
+def plan_splits(store: Store) -> tuple[str, ...] | None:
+    """Splits that a plan reads: all, as in a corrected fit, unless a judge of the study is trained on its labels."""
     return None if (judge_frame(store)["kind"] == LEARNED).any() else tuple(str(split) for split in Split)
 
 
@@ -292,7 +381,7 @@ class _Simulation:
     @property
     def most_labels(self) -> int:
         """Trials that can be labelled, those there now and the new ones."""
-        return sum(len(trials) for trials in self.today.free) + self.new_trials
+        return sum(self.today.open_counts) + self.new_trials
 
     def trial_cost(self, prices: PlanPrices) -> float:
         """Cost of the new trials with a verdict of every judge."""
@@ -306,20 +395,20 @@ class _Simulation:
     def new_trials(self) -> int:
         return sum(self._added_counts(arm) for arm in self.today.arms)
 
-    def _added_counts(self, arm: ArmPatterns) -> int:
+    def _added_counts(self, arm: ArmVerdicts) -> int:
         return round((self.factor - 1) * (int(arm.counts.unlabelled.sum()) + arm.counts.label_counts))
 
     def label_allocation(self, labels: int) -> list[LabelAllocation]:
         """Number of labels from each arm and pattern, and the trials available there now and expected."""
         fresh = [self._added_counts(arm) * self._expected_width(arm) for arm in self.today.arms]
-        free = [round(len(now) + new) for now, new in zip(self.today.free, np.concatenate(fresh), strict=True)]
+        free = [round(now + new) for now, new in zip(self.today.open_counts, np.concatenate(fresh), strict=True)]
         rows = []
         for place, number in enumerate(_allocate_labels(self.today, free, labels)):
             arm, pattern = self.today.stratum_name(place)
             rows.append(LabelAllocation(arm=arm, pattern=pattern, labels=int(number), free=free[place]))
         return sorted((row for row in rows if row.labels), key=lambda row: -row.labels)
 
-    def _expected_width(self, arm: ArmPatterns) -> Floats:
+    def _expected_width(self, arm: ArmVerdicts) -> Floats:
         picks = range(0, len(self.today.estimand), 400)
         return np.asarray(np.mean([_posterior_shares(arm, self.today, pick) for pick in picks], axis=0))
 
@@ -395,7 +484,7 @@ class _Simulation:
         again = summarize_draws(self.target.posterior_draws(fitted))
         return again.high - again.low
 
-    def _new_trials(self, arm: ArmPatterns, pick: int, random: np.random.Generator) -> np.ndarray:
+    def _new_trials(self, arm: ArmVerdicts, pick: int, random: np.random.Generator) -> np.ndarray:
         """New trials by pattern."""
         return np.asarray(random.multinomial(self._added_counts(arm), _posterior_shares(arm, self.today, pick)))
 
@@ -404,7 +493,7 @@ def _meets_target(widths: Floats, width: float) -> bool:
     return float(np.quantile(widths, ASSURANCE)) <= width
 
 
-def _posterior_shares(arm: ArmPatterns, today: LabelStrata, pick: int) -> Floats:
+def _posterior_shares(arm: ArmVerdicts, today: LabelStrata, pick: int) -> Floats:
     """Probability of each pattern that occurs, given one posterior draw and the present share of missing verdicts."""
     there = arm.counts.unlabelled + arm.counts.labelled.sum(axis=1)
     posterior = today.posteriors[arm.arm]

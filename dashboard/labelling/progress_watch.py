@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from weakref import WeakKeyDictionary
 
 from gnomon.calibration.queue.queue_sizes import QueueSizes, queue_sizes
+from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.maintenance.fault_report import describe_error
 from gnomon.data.storage.store import Store
+from gnomon.stats.label_progress import LabelProgress, label_progress
 
 EVERY = 5
 """Labels of the rater after which it is computed anew."""
@@ -24,6 +26,7 @@ PATIENCE = 0.4
 """Seconds that a page which opens waits for a first answer."""
 _ONE_AT_A_TIME = Lock()
 _WATCHES: WeakKeyDictionary[Store, dict[str, ProgressWatch]] = WeakKeyDictionary()
+_PROGRESS: WeakKeyDictionary[Store, LabelProgress] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,21 @@ class StudyFigures:
         The rater's labels at that time.
     sizes : QueueSizes
         What each queue holds.
+    progress : LabelProgress, optional
+        How wide the planned interval is, and what is needed.
+    lacking : str
+        What the study lacks for that; "" where it lacks nothing, or it is not known yet.
     """
 
     labelled: int
     sizes: QueueSizes
+    progress: LabelProgress | None = None
+    lacking: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is known, the simulation of what is needed too."""
+        return bool(self.lacking) or (self.progress is not None and self.progress.planned_at is not None)
 
 
 @dataclass
@@ -93,9 +107,24 @@ class ProgressWatch:
     def _compute(self, store: Store, labelled: int) -> None:
         with _ONE_AT_A_TIME:
             try:
-                self.latest = StudyFigures(labelled, queue_sizes(store, self.rater))
+                counted, known = queue_sizes(store, self.rater), self.latest
+                if known is None:
+                    self.latest = StudyFigures(labelled, counted)  # soon, for a page that has just been opened
+                for simulate in (True,) if store in _PROGRESS else (False, True):
+                    self.latest = _with_progress(store, StudyFigures(labelled, counted), simulate=simulate)
+                    if self.latest.is_whole:
+                        break
             except Exception as error:
                 self.problem = describe_error(error)[0]
+
+
+def _with_progress(store: Store, figures: StudyFigures, *, simulate: bool) -> StudyFigures:
+    """The numbers with the progress to the width that is aimed at, which raters of one study share."""
+    try:
+        progress = _PROGRESS[store] = label_progress(store, _PROGRESS.get(store), simulate=simulate)
+    except NotEnoughDataError as reason:
+        return replace(figures, lacking=str(reason))
+    return replace(figures, progress=progress)
 
 
 def watch_of(store: Store, rater: str) -> ProgressWatch:

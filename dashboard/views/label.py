@@ -25,6 +25,7 @@ from gnomon.dashboard.components import keyboard_focus
 from gnomon.dashboard.components.page_errors import tell_on_page, with_errors_in_one_line
 from gnomon.dashboard.labelling import past_label_panel
 from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters
+from gnomon.dashboard.labelling.progress_panel import show_progress
 from gnomon.dashboard.labelling.progress_watch import ProgressWatch, StudyFigures, watch_of
 from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
 from gnomon.dashboard.labelling.queue_words import QUEUES, count_left, empty_words
@@ -68,6 +69,7 @@ def show_page() -> None:
     figures = watch.keep_up(store, desk.all_labelled)
     _session_sidebar(desk, figures)
     keyboard_focus.release_focus()
+    show_progress(watch, figures, study_picker.current_study()[0].shell_command("plan"))
     _label_next(desk, watch, figures)
 
 
@@ -152,7 +154,7 @@ def _label_next(desk: LabellingSession, watch: ProgressWatch, shown: StudyFigure
     desk.load_next()
     st.html(f"<style>{COMPACT}</style>")
     with st.container(key="label_desk"):
-        _show_progress(desk)
+        _show_session(desk)
         if desk.looking_back is not None:
             past_label_panel.show_past_label(desk, desk.looking_back)
         else:
@@ -172,7 +174,7 @@ def _label_next(desk: LabellingSession, watch: ProgressWatch, shown: StudyFigure
         st.rerun()
 
 
-def _show_progress(desk: LabellingSession) -> None:
+def _show_session(desk: LabellingSession) -> None:
     line = f"{count_noun(desk.labelled, 'label')} in this session, {desk.all_labelled:,} by you in this study"
     waiting = f", {count_noun(len(desk.skipped), 'trial')} skipped" if desk.skipped else ""
     st.caption(f"{line}{waiting}. " + (f":orange[{escape_markdown(desk.message)}]" if desk.message else ""))

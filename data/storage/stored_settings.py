@@ -60,6 +60,7 @@ class StoredSettings(TypedDict, total=False):
     candidates: list[str]
     label_policy: str
     transport: dict[str, JsonValue]
+    plan: dict[str, JsonValue]
     external: list[dict[str, JsonValue]]
     design: dict[str, JsonValue]
     scope: dict[str, JsonValue]

@@ -403,7 +403,8 @@ class Study:
         Parameters
         ----------
         width : float, optional
-            Width of the 95 % interval, as a fraction: 0.1 is ten percentage points. Width, budget or both are needed.
+            Width of the 95 % interval, as a fraction: 0.1 is ten percentage points; by default that of `[plan]` if no
+            budget is given. Width, budget or both are needed.
         estimand : str, optional
             `net_detection_corrected`, `identification_corrected`, `false_alarm_corrected`, or `event_rate_` and the
             name of an arm; by default the first of them whose arms have verdicts.
@@ -421,6 +422,7 @@ class Study:
         from gnomon.stats.planned_interval import planned_interval
 
         usual = self.file.plan
+        width = usual.width if width is None and budget is None else width
         name = PlanTarget.from_name(default_estimand(self.store) if estimand is None else estimand).name
         chosen = view or self.file.labels.view
         same_view = chosen == self.file.labels.view

@@ -270,6 +270,8 @@ def _study_settings(
         settings["transport"] = file.transport.as_settings()
     if file.fit.graded or "fit_graded" in held:
         settings["fit_graded"] = file.fit.graded
+    if file.plan.width is not None or "plan" in held:
+        settings["plan"] = {"width": file.plan.width, "seed": file.fit.seed}
     if file.fit.external or "external" in held:
         settings["external"] = [each.model_dump(mode="json") for each in file.fit.external]
     if scope is not None or "scope" in held:
