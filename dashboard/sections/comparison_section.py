@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from gnomon.calibration.comparison.compared_versions import newest_pairs, versions_with_verdicts
@@ -10,7 +9,7 @@ from gnomon.calibration.comparison.comparison_results import RubricComparison
 from gnomon.calibration.comparison.label_policies import policy_document
 from gnomon.calibration.comparison.policy_results import PolicyDocument
 from gnomon.calibration.comparison.rubric_comparison import compare_rubrics
-from gnomon.calibration.panel_worth.panel_results import PanelDocument, PanelWorth
+from gnomon.calibration.panel_worth.panel_results import PanelDocument
 from gnomon.calibration.panel_worth.panel_worth import panel_document
 from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.transcripts import trial_links
@@ -18,7 +17,8 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import non_breaking
-from gnomon.stats.tables.calibration.comparison_tables import changed_table, comparison_table
+from gnomon.stats.tables.calibration.comparison_tables import comparison_table
+from gnomon.stats.tables.calibration.panel_tables import changed_trial_table, member_table, worth_table
 
 Stamp = tuple[int, ...]
 
@@ -46,7 +46,8 @@ def show_panel_worth(store: Store, url: str, view: str, stamp: Stamp) -> None:
         if panel is not None:
             for line in panel.words:
                 st.text(non_breaking(line))
-            st.dataframe(_panel_table(panel), hide_index=True)
+            show_table(worth_table(panel))
+            show_table(member_table(panel))
     for line in found.reasons:
         st.caption(non_breaking(line))
 
@@ -88,7 +89,7 @@ def show_comparison(store: Store, url: str, view: str, stamp: Stamp, judge: str 
     show_table(comparison_table(found))
     if found.changed:
         with st.expander(f"Trials whose outcome changed: {len(found.changed):,}"):
-            changed = changed_table(found)
+            changed = changed_trial_table(found)
             shown = changed.text_frame().assign(
                 Trial=trial_links.trial_addresses([each.trial for each in found.changed])
             )
@@ -141,20 +142,3 @@ def _cached_comparison(url: str, a: str, b: str, view: str, stamp: Stamp, _store
 @st.cache_data(max_entries=16, show_spinner="Comparing guidelines")
 def _cached_policies(url: str, view: str, stamp: Stamp, _store: Store) -> PolicyDocument:
     return policy_document(_store, view)
-
-
-def _panel_table(panel: PanelWorth) -> pd.DataFrame:
-    rows = [
-        {
-            "arm": arm.arm or "all",
-            "trials": arm.trials,
-            "base rate": None if arm.base_rate is None else round(arm.base_rate.value, 3),
-            "correlation": None if arm.correlation is None else round(arm.correlation.value, 3),
-            "effective number": None if arm.effective is None else round(arm.effective.value, 2),
-            "from": None if arm.effective is None else round(arm.effective.low, 2),
-            "to": None if arm.effective is None else round(arm.effective.high, 2),
-            "why not": arm.reason,
-        }
-        for arm in panel.arms
-    ]
-    return pd.DataFrame(rows)

@@ -85,6 +85,7 @@ def _gate_section(card: CalibrationCard) -> None:
         "As 'gnomon gate CARD --require' checks it",
         EXAMPLE,
         key=REQUIREMENT,
+        bind="query-params",
         max_chars=200,
         placeholder=EXAMPLE,
         width=520,

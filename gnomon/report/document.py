@@ -29,7 +29,6 @@ from gnomon.report.sections.reference_section import reference_section
 from gnomon.report.sections.refusal_section import refusal_section
 from gnomon.report.sections.sensitivity_section import sensitivity_section
 from gnomon.report.sections.study_sections import answer_section, design_section
-from gnomon.report.sections.version_section import version_section
 from gnomon.report.study_material import ReportedStudy, StudyMaterial, read_material
 
 HTML, PDF, MARKDOWN, BUNDLE = (".html", ".htm"), ".pdf", ".md", ".zip"
@@ -104,7 +103,6 @@ def _all_sections(material: StudyMaterial) -> Iterable[ReportSection]:
     yield from judge_section(material)
     yield from panel_section(material)
     yield from card_section(material)
-    yield from version_section(material)
     yield diagnostic_section(material)
     yield method_section(material)
     yield omission_section(material)

@@ -14,9 +14,10 @@ from gnomon.data.records import JudgeVersion, Verdict
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
 from gnomon.report.report_blocks import ReportFigure, ReportTable
 from gnomon.report.sections.card_section import card_section
-from gnomon.report.sections.version_section import version_section
+from gnomon.report.sections.panel_section import panel_section
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +29,14 @@ def material(tmp_path_factory) -> Iterator[Any]:
     trials = store.read_frame(tables.trials)["id"].tolist()
     said = [study.truth[trial] if place % 9 else "incoherent" for place, trial in enumerate(trials)]
     store.add_verdicts([Verdict(trial, "careful-2", FACTS[what]) for trial, what in zip(trials, said, strict=True)])
-    yield SimpleNamespace(store=store, audit=audit_study(store, view="blind"))
+    yield SimpleNamespace(store=store, audit=audit_study(store, view="blind"), settings=load_settings(store))
     store.close()
 
 
 def test_the_newest_version_stands_against_the_one_before_with_the_changed_trials(material):
-    (made,) = version_section(material)
-    compared, changed = (block.table for block in made.blocks if isinstance(block, ReportTable))
+    (made,) = panel_section(material)
+    shown = {block.title: block.table for block in made.blocks if isinstance(block, ReportTable)}
+    compared, changed = shown["Two versions of careful"], shown["Trials on which two versions of careful differ"]
     assert {"difference", "p", "corrected", "given"} <= {column.name for column in compared.columns}
     assert {row["arm"] for row in compared.rows} == {"all", "injection", "control"}
     assert changed.rows
@@ -54,10 +56,3 @@ def test_a_card_has_its_tables_and_its_errors_by_date(material):
     assert any(isinstance(block, str) and block.startswith(("Passes: ", "Low: ", "Stale: ")) for block in made.blocks)
     drawn = [block.name for block in made.blocks if isinstance(block, ReportFigure)]
     assert "running-careful-control" in drawn
-
-
-def test_one_version_of_each_judge_leaves_the_section_out(tmp_path):
-    store = Store.open(sqlite_url(tmp_path / "gnomon.db"))
-    fill_study(store, GOOD, n=20, labelled=0.9)
-    assert list(version_section(SimpleNamespace(store=store, audit=SimpleNamespace(view="blind")))) == []
-    store.close()

@@ -41,33 +41,6 @@ def comparison_table(found: RubricComparison) -> EstimateTable:
     return EstimateTable(f"compared-{found.a.version[:8]}-{found.b.version[:8]}", caption, columns, rows)
 
 
-def changed_table(found: RubricComparison) -> EstimateTable:
-    """The labelled trials on which both versions have different outcomes, those that one of them has wrong first."""
-    one, other = judge_names(found)
-    columns = (
-        TableColumn("trial", "Trial"),
-        TableColumn("arm", "Arm", terms=("arm",)),
-        TableColumn("label", "Label"),
-        TableColumn("a", one),
-        TableColumn("b", other),
-        TableColumn("right", "Right"),
-    )
-    right = {"a": one, "b": other}
-    rows = tuple(
-        {
-            "trial": each.trial,
-            "arm": each.arm,
-            "label": each.label,
-            "a": each.a,
-            "b": each.b,
-            "right": right.get(each.right, each.right),
-        }
-        for each in found.changed
-    )
-    caption = "Labelled trials on which both versions have different outcomes."
-    return EstimateTable(f"changed-{found.a.version[:8]}-{found.b.version[:8]}", caption, columns, rows)
-
-
 def _measure_row(arm: ArmComparison, row: PairedMeasure) -> Mapping[str, Cell]:
     is_tested = row.p_exact is not None
     return {
