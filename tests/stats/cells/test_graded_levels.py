@@ -73,9 +73,9 @@ def test_verdicts_are_counted_by_how_sure_they_are(store: Store, add: Add) -> No
 def test_cuts_are_those_of_the_train_split_and_no_label_moves_them(store: Store, add: Add) -> None:
     trials = graded_study(store, add)
     before = pattern_cells(store, graded=True).graded.cuts
-    (late,) = add(1, "control", verdicts={"first-1": REST}, split="dev")
+    late = add(12, "control", verdicts={"first-1": REST}, split="dev")
     event = Facts(True, "other", True, False)
-    store.add_verdicts([Verdict(late.id, "sure-1", event, scores={"claims": 0.99})])
+    store.add_verdicts([Verdict(trial.id, "sure-1", event, scores={"claims": 0.99}) for trial in late])
     store.add_labels([Label(trial.id, "ann", event) for trial in trials[:20]])
     assert pattern_cells(store, graded=True).graded.cuts == before
 
@@ -109,6 +109,7 @@ def test_a_judge_that_learned_from_a_label_has_no_level_there(store: Store, add:
     (row,) = np.flatnonzero(patterns.label != MISSING)
     assert patterns.verdict[row, 1] == MISSING
     assert patterns.graded.level[row, 1] == MISSING
+    assert (patterns.count > 0).all(), "the verdict is taken from where it was counted"
 
 
 @pytest.mark.parametrize(
