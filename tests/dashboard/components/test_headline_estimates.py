@@ -51,8 +51,9 @@ def test_a_study_shows_its_headline_its_outcome_rules_and_its_missing_verdicts(
 ) -> None:
     app = shown(demo.fill)
     headline, rules = (frame.value for frame in app.dataframe)
-    assert headline.loc[0, "Identification"] == "35 % (25 to 45)"
-    assert {"Detection", "Identification", "False alarm"} <= set(rules["estimate"])
+    assert headline.loc[0, "Identification"] == pytest.approx(0.35), "the value that the page sorts by"
+    assert any("| SmolLM2-135M | as judged | 35 % (25 to 45) |" in code.value for code in app.code), "as Markdown"
+    assert {"Detection", "Identification", "False alarm"} <= set(rules["Estimate"])
     assert [each.label for each in app.expander] == ["Outcome rules", "Missing verdicts"]
     assert not app.warning
 
@@ -60,4 +61,4 @@ def test_a_study_shows_its_headline_its_outcome_rules_and_its_missing_verdicts(
 def test_a_study_of_counts_keeps_its_warning(shown: Callable[..., AppTest]) -> None:
     app = shown(demo.fill_published)
     assert [each.value for each in app.warning] == [COUNTS_ONLY]
-    assert not app.expander, "counts have no verdicts to count otherwise"
+    assert "Outcome rules" not in [each.label for each in app.expander], "counts have no verdicts to count otherwise"
