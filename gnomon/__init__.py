@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from gnomon.data.facts import register_fact as register_fact
     from gnomon.data.importers import register_importer as register_importer
     from gnomon.judging.kinds import register_judge as register_judge
+    from gnomon.stats.bounds.selection_bounds import ArmCounts as ArmCounts
     from gnomon.stats.estimand_registry import register_estimand as register_estimand
-    from gnomon.stats.estimands.selection_bounds import ArmCounts as ArmCounts
     from gnomon.stats.model.priors import Priors as Priors
 
     __version__: str
 
 _PLACES = {
-    "ArmCounts": "gnomon.stats.estimands.selection_bounds:ArmCounts",
+    "ArmCounts": "gnomon.stats.bounds.selection_bounds:ArmCounts",
     "GnomonError": "gnomon.data.errors:GnomonError",
     "Priors": "gnomon.stats.model.priors:Priors",
     "Study": "gnomon.api.study:Study",

@@ -217,7 +217,7 @@ def engaged_event_rate(shares: Shares) -> np.ndarray:
 def net_detection_engaged(injection: Shares, control: Shares) -> np.ndarray:
     """P(event | injection, not refused) - P(event | control, not refused).
 
-    Conditions on what the injection itself may change: `estimands.selection_bounds` says how much that could matter.
+    Conditions on what the injection itself may change: `bounds.selection_bounds` says how much that could matter.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from gnomon.data import bundled
 from gnomon.data.records import Arm, CountRow, IntervalEstimate
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
-from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval, worst_case_bounds
+from gnomon.stats.bounds.selection_bounds import ArmCounts, bounds_with_interval, worst_case_bounds
 from gnomon.stats.fit import fit_published
 from gnomon.stats.inference.sampler import SamplerSettings
 from gnomon.stats.results import ContrastRow, FitResult, IntervalRow, SizeLadderStep

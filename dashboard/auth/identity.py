@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.auth import exposure_log
 from gnomon.dashboard.auth.roles import LONGEST_NAME, Access, Role, access_from_environment
-from gnomon.dashboard.labelling import exposure_log
 
 
 def has_entered() -> bool:

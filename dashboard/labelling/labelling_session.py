@@ -10,7 +10,7 @@ from functools import partial
 from sqlalchemy import func, select
 
 from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_items
-from gnomon.dashboard.labelling import exposure_log
+from gnomon.dashboard.auth import exposure_log
 from gnomon.dashboard.labelling.past_labels import PastLabel, count_flagged, past_label, past_labels
 from gnomon.dashboard.labelling.questions import CLAIMS, CONCEPT, contradiction_question, preset_answers
 from gnomon.data.errors import NotEnoughDataError

@@ -18,6 +18,8 @@ from gnomon.data.errors import GnomonError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
+from gnomon.stats.bounds.model_bounds import lee_bounds_by_model
+from gnomon.stats.bounds.selection_bounds import EffectBounds
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.charts.battery_scaling_chart import battery_scaling_chart, battery_scaling_rows
 from gnomon.stats.estimand_registry import (
@@ -29,8 +31,6 @@ from gnomon.stats.estimand_registry import (
     listed_estimands,
     primary_estimands,
 )
-from gnomon.stats.estimands.model_bounds import lee_bounds_by_model
-from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.battery.battery_sentences import task_sentences, yes_shift_sentences
 from gnomon.stats.narrative.battery.variant_sentences import judged_variant_sentences

@@ -12,10 +12,10 @@ import streamlit as st
 from sqlalchemy import ColumnElement
 
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.auth import exposure_log
 from gnomon.dashboard.auth.identity import rater_name, set_name, suggested_name
 from gnomon.dashboard.components.page_errors import tell_on_page
 from gnomon.dashboard.components.trial_details import show_evidence
-from gnomon.dashboard.labelling import exposure_log
 from gnomon.dashboard.reading import reading_pane
 from gnomon.dashboard.reading.comparison import choose_judges, compare_conditions, show_judge_facts
 from gnomon.dashboard.reading.filter_controls import ChosenFilters, choose_filters, choose_order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
+from gnomon.stats.bounds.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 
 __all__ = ["ArmCounts", "EffectBounds", "lee", "worst_case"]
 

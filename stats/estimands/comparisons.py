@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gnomon.stats.bounds import selection_bounds
 from gnomon.stats.cells.outcome_classes import EVENT, REFUSED
 from gnomon.stats.estimand_registry import (
     CONTROL,
@@ -38,7 +39,6 @@ from gnomon.stats.estimand_registry import (
     net_detection_raw,
     primary_estimands,
 )
-from gnomon.stats.estimands import selection_bounds
 from gnomon.stats.estimands.definitions import EstimandDraws, SubjectPosterior, class_shares, posterior_interval
 from gnomon.stats.estimands.new_concepts import new_concept_estimands, new_concept_rows
 from gnomon.stats.estimands.signal_detection import signal_detection_indices

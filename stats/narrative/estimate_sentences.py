@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pandas as pd
 
+from gnomon.stats.bounds.selection_bounds import EffectBounds
 from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED
 from gnomon.stats.estimand_registry import NET_ENGAGED, NET_RAW, is_difference
-from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
 from gnomon.stats.narrative.formatting import format_percent, format_points, format_probability, format_size
 from gnomon.stats.results import ContrastRow, DoseCell, ObservedSlope, SizeLadderSpan, SizeOddsRatio
@@ -218,7 +218,7 @@ def refusal_asymmetry(estimands: pd.DataFrame, bounds: dict[str, EffectBounds]) 
     estimands : pandas.DataFrame
         Estimates of a fit.
     bounds : dict of str to EffectBounds
-        Lee's bounds by subject (`gnomon.stats.estimands.selection_bounds.bounds_with_interval`).
+        Lee's bounds by subject (`gnomon.stats.bounds.selection_bounds.bounds_with_interval`).
     """
     refusals = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]
     table = refusals.pivot_table(index="subject", columns="value", values="mean", aggfunc="first")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gnomon.data.arms import ARMS
+from gnomon.stats.bounds.selection_bounds import EffectBounds
 from gnomon.stats.estimand_registry import (
     CONTROL,
     DETECTION,
@@ -18,7 +19,6 @@ from gnomon.stats.estimand_registry import (
     corrected_name,
     view_name,
 )
-from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, frame_rows
 from gnomon.stats.narrative.method_sentences import METHOD_NAMES
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn

@@ -324,7 +324,7 @@ def test_a_cached_fit_needs_no_sampler(tmp_path: Any) -> None:
     code = """
         import sys
         import gnomon.stats.fit, gnomon.stats.cells.aggregation
-        import gnomon.stats.estimands.definitions, gnomon.stats.estimands.selection_bounds
+        import gnomon.stats.estimands.definitions, gnomon.stats.bounds.selection_bounds
         heavy = {"pymc", "nutpie", "numba", "arviz", "pytensor", "torch"} & set(sys.modules)
         sys.exit(f"imported {heavy}" if heavy else 0)
     """

@@ -8,9 +8,9 @@ import pandas as pd
 
 from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
+from gnomon.stats.bounds.model_bounds import lee_bounds_by_model
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import ESTIMANDS, is_corrected, listed_estimands, main_estimand
-from gnomon.stats.estimands.model_bounds import lee_bounds_by_model
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.battery.variant_sentences import judged_variant_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, frame_rows, opening_estimand

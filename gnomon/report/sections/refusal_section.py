@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
+from gnomon.stats.bounds.model_bounds import lee_bounds_by_model
 from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import REFUSAL
-from gnomon.stats.estimands.model_bounds import lee_bounds_by_model
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames
 from gnomon.stats.tables import breakdown_tables, refusal_tables

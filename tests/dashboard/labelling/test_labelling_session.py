@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gnomon.dashboard.labelling import exposure_log
+from gnomon.dashboard.auth import exposure_log
 from gnomon.dashboard.labelling.labelling_session import SETTLE, LabellingSession, labelled_by
 from gnomon.dashboard.labelling.past_labels import past_labels
 from gnomon.data.records import LONGEST_NOTE, Exposure, Facts, JudgeVersion, Label, LabelKind, LabelPolicy, Verdict

@@ -102,7 +102,7 @@ def test_what_is_shown_with_verdicts_is_noted_and_nothing_else(visit, opened):
 
 
 def _seen(store, rater: str) -> set[str]:
-    from gnomon.dashboard.labelling.exposure_log import seen_by
+    from gnomon.dashboard.auth.exposure_log import seen_by
 
     return seen_by(store, rater)
 

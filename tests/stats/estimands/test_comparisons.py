@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gnomon.stats.bounds import selection_bounds
 from gnomon.stats.cells.aggregation import CellCounts
 from gnomon.stats.cells.outcome_classes import CLASSES, EVENT, MISNAMED, REFUSED, REST
 from gnomon.stats.checks.simulation import cell_frame
 from gnomon.stats.estimand_registry import NET_RAW
-from gnomon.stats.estimands import selection_bounds
 from gnomon.stats.estimands.comparisons import (
     engaged_effect_bounds,
     observed_slopes,

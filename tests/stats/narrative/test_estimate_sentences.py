@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gnomon.data.storage.store import Store
-from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval
+from gnomon.stats.bounds.selection_bounds import ArmCounts, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.fit_frames import all_fitted, fit_for, read_fit
 from gnomon.stats.results import ContrastRow, StoredFit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dashboard_demo as demo
 
+from gnomon.stats.bounds.selection_bounds import EffectBounds
 from gnomon.stats.estimand_registry import NET_RAW
-from gnomon.stats.estimands.selection_bounds import EffectBounds
 from gnomon.stats.narrative.fit_frames import FitFrames, read_fit
 from gnomon.stats.results import StoredFit
 from gnomon.stats.tables import size_tables

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gnomon.data.storage.store import Store
+from gnomon.stats.bounds.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 from gnomon.stats.cells.aggregation import judged_cells, published_cells
 from gnomon.stats.estimand_registry import CONTROL, CORRECTED_VIEW, INJECTION
-from gnomon.stats.estimands.selection_bounds import ArmCounts, EffectBounds, bounds_with_interval
 
 
 def lee_bounds_by_model(store: Store, view: str, judge: str | None) -> dict[str, EffectBounds]:

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gnomon.data.errors import InputError, NotEnoughDataError
-from gnomon.stats.estimands.selection_bounds import ArmCounts, bounds_with_interval, lee_bounds, worst_case_bounds
+from gnomon.stats.bounds.selection_bounds import ArmCounts, bounds_with_interval, lee_bounds, worst_case_bounds
 
 COUNT = st.integers(0, 50)
 
