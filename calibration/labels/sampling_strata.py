@@ -6,7 +6,9 @@ DISPUTED = "disputed"
 UNCERTAIN = "uncertain"
 AUDIT = "audit"
 RANDOM = "random"
-BY_VERDICT = (DISPUTED, UNCERTAIN)
+PICKED = "picked"
+"""Chosen by a person who may have read the trial, its verdicts too: of unknown probability, and no random draw."""
+BY_VERDICT = (DISPUTED, UNCERTAIN, PICKED)
 RANDOM_STRATA = ("all", AUDIT, RANDOM)
 
 SECOND = "second"

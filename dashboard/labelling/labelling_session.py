@@ -9,7 +9,8 @@ from functools import partial
 
 from sqlalchemy import func, select
 
-from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_items
+from gnomon.calibration.labels.sampling_strata import PICKED
+from gnomon.calibration.queue.label_sampling import QueueItem, Strategy, next_items, queue_state
 from gnomon.dashboard.auth import exposure_log
 from gnomon.dashboard.labelling.past_labels import PastLabel, count_flagged, past_label, past_labels
 from gnomon.dashboard.labelling.questions import CLAIMS, CONCEPT, contradiction_question, preset_answers
@@ -322,6 +323,23 @@ class LabellingSession:
         self.flagged = False
         if past.answers:
             self.given, self.undecided, self.note = dict(past.answers), set(past.undecided), past.note
+
+    def offer_trial(self, trial: str) -> None:
+        """Load one trial that the rater asks for; one that the rater labelled or flagged before is looked at again.
+
+        Its label is of the stratum `picked`: its inclusion probability is not known, and no estimator takes it for a
+        random draw.
+        """
+        if past_label(self.store, self.rater, trial) is not None:
+            self.look_back(trial)
+        elif trial not in queue_state(self.store).trials:
+            self.message = f"Trial {trial[:8]} cannot be labelled: this study has no response under that id."
+        elif not self.store.acquire_lease(trial, self.rater, LEASE):
+            self.message = f"Trial {trial[:8]} is held by another rater at the moment: try again later."
+        else:
+            self.look_away()
+            self._put_back()
+            self._show_item(self._make_item(QueueItem(trial, PICKED, 1.0)))
 
     # -- looking back -----------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from gnomon.dashboard.labelling.progress_panel import show_progress
 from gnomon.dashboard.labelling.progress_watch import ProgressWatch, StudyFigures, watch_of
 from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
 from gnomon.dashboard.labelling.queue_words import QUEUES, count_left, empty_words
+from gnomon.dashboard.transcripts import trial_links
 from gnomon.data.facts import asked_names
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -68,6 +69,9 @@ def show_page() -> None:
     desk, watch = _labelling_session(store, rater), watch_of(store, rater)
     figures = watch.keep_up(store, desk.all_labelled)
     _session_sidebar(desk, figures)
+    if (asked := trial_links.requested_trial()) is not None:
+        st.query_params.pop(trial_links.PARAMETER, None)  # once: the next trial is the queue's again
+        desk.offer_trial(asked)
     keyboard_focus.release_focus()
     show_progress(watch, figures, study_picker.current_study()[0].shell_command("plan"))
     _label_next(desk, watch, figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gnomon.calibration.labels.sampling_strata import BY_VERDICT, PICKED, RANDOM_STRATA
 from gnomon.dashboard.auth import exposure_log
 from gnomon.dashboard.labelling.labelling_session import SETTLE, LabellingSession, labelled_by
 from gnomon.dashboard.labelling.past_labels import past_labels
@@ -375,6 +376,29 @@ def test_what_was_taken_back_is_in_no_list(desk, clock, store):
     desk.undo_last(read(desk, clock))
     assert past_labels(store, "ann") == []
     assert (desk.all_labelled, desk.all_flagged) == (0, 0)
+
+
+def test_a_trial_that_was_picked_by_hand_is_no_random_draw(desk, clock, store):
+    waiting = read(desk, clock)
+    picked = next(trial for trial in sorted(store.trial_ids()) if trial not in (waiting, desk.waiting[0].trial))
+    exposure_log.record_views(store, "ann", [picked])
+    desk.offer_trial(picked)
+    assert desk.item.trial == picked
+    label(desk, clock)
+    row = store.read_frame(tables.labels).iloc[0]
+    assert (row["trial"], row["stratum"], row["exposure"], row["selection"]) == (picked, PICKED, "after_verdict", None)
+    assert row["stratum"] in BY_VERDICT
+    assert row["stratum"] not in RANDOM_STRATA
+    assert read(desk, clock) == waiting
+    desk.offer_trial(picked)
+    assert (desk.item.trial, desk.looking_back.trial) == (waiting, picked), "one that is labelled is looked at"
+    desk.offer_trial("no such trial")
+    assert "cannot be labelled" in desk.message
+    other = next(trial for trial in sorted(store.trial_ids()) if trial not in (waiting, picked))
+    store.acquire_lease(other, "ann", 0)
+    store.acquire_lease(other, "bob", 900)
+    desk.offer_trial(other)
+    assert "held by another rater" in desk.message
 
 
 def test_disputed_transcripts_come_first_and_the_order_of_the_queue_can_be_changed(store, make_trial, clock):
