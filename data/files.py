@@ -17,6 +17,8 @@ import platformdirs
 
 from gnomon.data.errors import InputError
 
+DRAWS_FOLDER = "draws"
+"""Folder of a study in which draws of its newest fits lie, for refits and plots; it may be deleted at any time."""
 SUFFIX = "gnomon-part"
 OLD, OLDER = 3600.0, 86400.0
 """Ages in seconds from which a scratch file of an ended process, and of any process, is swept without its machine."""

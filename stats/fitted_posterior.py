@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.aggregation import judged_cells, pattern_cells, published_cells
 from gnomon.stats.checks.predictive_checks import draw_prior_parameters
+from gnomon.stats.estimand_registry import headline_estimands, is_corrected, view_name
+from gnomon.stats.estimands.result import ModelPosterior, all_estimand_draws
 from gnomon.stats.inference.hierarchical import OutcomeModel, corrected_model, judged_model
 from gnomon.stats.inference.importance_reweighting import DrawCache, reweight_draws, sampling_key
 from gnomon.stats.inference.inference_data import to_inference_data
@@ -25,6 +27,8 @@ from gnomon.stats.model.priors import Priors
 from gnomon.stats.results import PASSED, StoredFit
 
 PRIOR_DRAWS = 1000
+EstimateName: TypeAlias = tuple[str, str]
+"""Model and estimand."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class FittedPosterior:
     draws: PosteriorDraws
     judges: tuple[str, ...]
     priors: Priors
+    trials: np.ndarray
+    """Number of trials in each cell of the model."""
 
     def to_inference_data(self, prior_draws: int = PRIOR_DRAWS) -> Any:
         """The draws as `arviz.InferenceData` with groups posterior, log_likelihood, observed_data and prior.
@@ -99,20 +105,84 @@ def load_posterior(
     InputError
         If trials, verdicts or labels have changed since the fit.
     """
-    view = stored.view
-    if stored.status != PASSED:
-        raise NotEnoughDataError(f"fit '{view}' is {stored.status}: it has no draws; fit again once that is fixed")
-    priors = Priors.from_mapping(stored.priors)
-    model, names, data_hash = _model_of(store, view, priors, judges, external)
-    if data_hash != stored.data_hash:
-        raise InputError(f"fit '{view}': the study's data have changed since: fit again, then take its draws")
+    known = _known_model(store, stored, judges, external)
     seed = stored.seed
-    draws = _kept_draws(store, model, stored, sampling_key(model, settings, seed), shelf)
+    draws = _kept_draws(store, known.model, stored, sampling_key(known.model, settings, seed), shelf)
     if draws is None:
         if stored.diagnostics.draws != settings.draws:
             settings = settings.retry_settings()
-        draws = sample_posterior(model, settings, seed)
-    return FittedPosterior(stored.id, view, seed, model, draws, names, priors)
+        draws = sample_posterior(known.model, settings, seed)
+    return known.with_draws(stored, draws)
+
+
+def load_kept_posterior(store: Store, stored: StoredFit, folder: Path) -> FittedPosterior:
+    """The model and the draws behind a stored fit, if its draws are kept; nothing is sampled.
+
+    The file of draws must be the one that the fit (or the fit that it was reweighted from) wrote, by its SHA-256.
+
+    Parameters
+    ----------
+    store : Store
+    stored : StoredFit
+    folder : Path
+        Folder of kept draws.
+
+    Returns
+    -------
+    FittedPosterior
+
+    Raises
+    ------
+    NotEnoughDataError
+        If the fit did not pass its gates, or its draws are not kept.
+    InputError
+        If trials, verdicts or labels have changed since the fit.
+    """
+    found = DrawCache(folder).find_draws(stored.view, store.fit_of_draws)
+    reweighted = stored.diagnostics.reweighted
+    wrote = stored.id if reweighted is None else reweighted.fit
+    if stored.status == PASSED and (found is None or found.draws.fit != wrote):
+        raise NotEnoughDataError(
+            f"fit '{stored.view}': its draws are not in '{folder.name}': write them to a file for ArviZ with "
+            "'gnomon fit DIR --netcdf FILE'"
+        )
+    settings = load_settings(store)
+    external = [
+        ExternalCalibration(judge=one.judge, arm=one.arm, truth=one.truth, verdict=one.said, n=one.n)
+        for one in settings.external
+    ]
+    known = _known_model(store, stored, None, external)
+    assert found is not None
+    if reweighted is not None:
+        return known.with_draws(stored, reweight_draws(known.model, found.draws).draws)
+    return known.with_draws(stored, PosteriorDraws(found.draws.values, found.draws.divergences, 0.0, 0.0))
+
+
+def estimate_chains(posterior: FittedPosterior) -> dict[EstimateName, np.ndarray]:
+    """The headline estimates of each model over its whole design, by chain and draw.
+
+    Parameters
+    ----------
+    posterior : FittedPosterior
+
+    Returns
+    -------
+    dict of (str, str) to ndarray, shape (chains, draws)
+        By model and estimand; those that a fit withholds are among them, for they were sampled all the same.
+    """
+    view = posterior.view.split(":")[0]
+    drawn = all_estimand_draws(
+        ModelPosterior(posterior.model, posterior.draws.flat_values, posterior.trials, None, view, None, "")
+    )
+    names = [view_name(name, view) for name in headline_estimands() if not is_corrected(name)]
+    subjects = dict.fromkeys(map(str, posterior.model.design.frame["subject"]))
+    shape = (posterior.draws.chain_count, -1)
+    return {
+        (subject, name): drawn[f"{subject} {name}"].reshape(shape)
+        for subject in subjects
+        for name in names
+        if f"{subject} {name}" in drawn
+    }
 
 
 def write_netcdf(posterior: FittedPosterior, path: Path) -> None:
@@ -132,19 +202,45 @@ def write_netcdf(posterior: FittedPosterior, path: Path) -> None:
         write_atomically(path, made.read_bytes())
 
 
+@dataclass(frozen=True)
+class _KnownModel:
+    """The model of a view with today's data, its judges, the hash of these data, and the trials of each cell."""
+
+    model: OutcomeModel
+    judges: tuple[str, ...]
+    data_hash: str
+    trials: np.ndarray
+
+    def with_draws(self, stored: StoredFit, draws: PosteriorDraws) -> FittedPosterior:
+        """The posterior of a stored fit with its draws."""
+        priors = Priors.from_mapping(stored.priors)
+        return FittedPosterior(stored.id, stored.view, stored.seed, self.model, draws, self.judges, priors, self.trials)
+
+
+def _known_model(
+    store: Store, stored: StoredFit, judges: Sequence[str] | None, external: Sequence[ExternalCalibration]
+) -> _KnownModel:
+    """The model of a fit that passed, made again from data that have not changed since."""
+    if stored.status != PASSED:
+        raise NotEnoughDataError(
+            f"fit '{stored.view}' is {stored.status}: it has no draws; fit again once that is fixed"
+        )
+    known = _model_of(store, stored.view, Priors.from_mapping(stored.priors), judges, external)
+    if known.data_hash != stored.data_hash:
+        raise InputError(f"fit '{stored.view}': the study's data have changed since: fit again, then take its draws")
+    return known
+
+
 def _model_of(
     store: Store, view: str, priors: Priors, judges: Sequence[str] | None, external: Sequence[ExternalCalibration]
-) -> tuple[OutcomeModel, tuple[str, ...], str]:
-    """The model of a view with today's data, its judges, and the hash of these data."""
+) -> _KnownModel:
     kind, _, which = view.partition(":")
-    if kind == "published":
-        cells = published_cells(store)
-        return judged_model(cells, priors), (), cells.content_hash()
-    if kind == "judged":
-        cells = judged_cells(store, which or None)
-        return judged_model(cells, priors), (), cells.content_hash()
+    if kind in ("published", "judged"):
+        cells = published_cells(store) if kind == "published" else judged_cells(store, which or None)
+        return _KnownModel(judged_model(cells, priors), (), cells.content_hash(), cells.trial_counts)
     patterns = pattern_cells(store, judges, which or load_settings(store).label_view)
-    return corrected_model(patterns, priors, external), patterns.judges, hash_patterns(patterns, external)
+    seen = hash_patterns(patterns, external)
+    return _KnownModel(corrected_model(patterns, priors, external), patterns.judges, seen, patterns.trial_counts)
 
 
 def _kept_draws(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from gnomon.chain.session import OpenStudy
 from gnomon.data.errors import InputError, NotEnoughDataError
+from gnomon.data.files import DRAWS_FOLDER
 from gnomon.data.importers.row_builders import UNKNOWN_SIZE
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from gnomon.stats.model.judge_confusion import ExternalCalibration
     from gnomon.stats.model.priors import Priors
     from gnomon.stats.results import StoredFit
-
-DRAWS = "draws"
-"""Folder of a study in which draws of its newest fits lie, for refits; it may be deleted at any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +72,13 @@ def fit_options(
     from gnomon.stats.model.priors import Priors
 
     chosen = study.file.fit
-    if (study.folder / DRAWS).is_symlink():
-        raise InputError(f"{study.folder / DRAWS}: is a link, and draws would be written through it: remove it")
+    if (study.folder / DRAWS_FOLDER).is_symlink():
+        raise InputError(f"{study.folder / DRAWS_FOLDER}: is a link, and draws would be written through it: remove it")
     return FitOptions(
         settings=SamplerSettings(draws=chosen.draws, tune=chosen.tune, chains=chosen.chains),
         seed=chosen.seed if seed is None else seed,
         priors=priors or Priors.from_mapping(chosen.priors),
-        cache=DrawCache(resolve_study_path(study.folder, DRAWS, "the folder"), reuse=not resample),
+        cache=DrawCache(resolve_study_path(study.folder, DRAWS_FOLDER, "the folder"), reuse=not resample),
         judges=chosen.judges or None,
         external=[
             ExternalCalibration(judge=one.judge, arm=str(one.arm), truth=one.truth, verdict=one.said, n=one.n)

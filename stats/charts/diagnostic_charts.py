@@ -93,7 +93,8 @@ def predictive_check_chart(rows: pd.DataFrame) -> Any:
             alt.Tooltip("p:Q", title="p", format=".4f"),
         ],
     )
-    layered = alt.layer(line, point).properties(width=panel_width(shown), height=alt.Step(18))
+    width = PAGE_WIDTH if len(shown["subject"].unique()) == 1 else panel_width(shown)
+    layered = alt.layer(line, point).properties(width=width, height=alt.Step(18))
     under = [
         "Points: observed, in the arm's colour. Lines: 95 % posterior predictive interval. Misfits: the worst value."
     ]

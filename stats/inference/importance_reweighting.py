@@ -45,6 +45,14 @@ class CachedDraws:
 
 
 @dataclass(frozen=True)
+class FoundDraws:
+    """Cached draws with the hash of model structure, settings and seed that they were sampled for."""
+
+    draws: CachedDraws
+    structure: str
+
+
+@dataclass(frozen=True)
 class DrawCache:
     """A folder of cached draws, one file per view; without `reuse` draws are written but not read."""
 
@@ -98,8 +106,19 @@ class DrawCache:
         fit_of : callable
             Id of the fit whose row keeps a SHA-256, or None (`Store.fit_of_draws`).
         """
-        if not self.reuse:
-            return None
+        found = self.find_draws(view, fit_of) if self.reuse else None
+        return found.draws if found is not None and found.structure == structure else None
+
+    def find_draws(self, view: str, fit_of: Callable[[str], str | None]) -> FoundDraws | None:
+        """The cached draws of a view with the structure that they were sampled for, as a fit wrote them; else None.
+
+        Parameters
+        ----------
+        view : str
+            View of the fit.
+        fit_of : callable
+            Id of the fit whose row keeps a SHA-256, or None (`Store.fit_of_draws`).
+        """
         try:
             path = self._file_path(view)
             if path.is_symlink() or not path.is_file():  # a stranger's link to elsewhere, or a pipe
@@ -110,9 +129,10 @@ class DrawCache:
             if fit is None:
                 return None
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                if str(file["structure"]) != structure or str(file["fit"]) != fit:
+                if str(file["fit"]) != fit:
                     return None
-                return CachedDraws(fit, file["values"], file["logs"], int(file["divergences"]))
+                draws = CachedDraws(fit, file["values"], file["logs"], int(file["divergences"]))
+                return FoundDraws(draws, str(file["structure"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 

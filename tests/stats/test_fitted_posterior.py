@@ -14,7 +14,7 @@ from gnomon.data.records import Facts, Label, Trial
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.outcome_classes import EVENT, REST
 from gnomon.stats.fit import fit_corrected, fit_judged
-from gnomon.stats.fitted_posterior import load_posterior, write_netcdf
+from gnomon.stats.fitted_posterior import estimate_chains, load_kept_posterior, load_posterior, write_netcdf
 from gnomon.stats.inference.arviz_import import import_arviz
 from gnomon.stats.inference.importance_reweighting import DrawCache
 from gnomon.stats.inference.sampler import SamplerSettings
@@ -48,6 +48,19 @@ def test_kept_draws_are_those_of_the_fit_and_sampling_again_gives_the_same(
     assert kept.priors == priors
     assert kept.draws.values.shape[:2] == (SETTINGS.chains, SETTINGS.draws)
     np.testing.assert_array_equal(kept.draws.values, again.draws.values)
+    found = load_kept_posterior(store, row, tmp_path)
+    np.testing.assert_array_equal(found.draws.values, kept.draws.values)
+    chains = estimate_chains(found)
+    for figure in row.result.overall_estimates:
+        if (figure.subject, figure.estimand) in chains:
+            assert chains[figure.subject, figure.estimand].mean() == pytest.approx(figure.mean)
+    assert all(each.shape == (SETTINGS.chains, SETTINGS.draws) for each in chains.values())
+    with pytest.raises(NotEnoughDataError, match="its draws are not in 'elsewhere'"):
+        load_kept_posterior(store, row, tmp_path / "elsewhere")
+    (file,) = tmp_path.glob("*.npz")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(NotEnoughDataError, match="its draws are not in"):
+        load_kept_posterior(store, row, tmp_path)
 
 
 def test_a_reweighted_fit_gives_reweighted_draws_and_all_of_it_goes_to_one_file(
@@ -61,6 +74,7 @@ def test_a_reweighted_fit_gives_reweighted_draws_and_all_of_it_goes_to_one_file(
     found = load_posterior(store, row, settings=SETTINGS, shelf=shelf)
     _, per_draw = np.unique(found.draws.flat_values[:, 0], return_counts=True)
     assert per_draw.max() > 1, "weights repeat draws"
+    np.testing.assert_array_equal(load_kept_posterior(store, row, tmp_path).draws.values, found.draws.values)
     write_netcdf(found, tmp_path / "draws.nc")
     read = import_arviz().from_netcdf(str(tmp_path / "draws.nc"))
     assert {"posterior", "log_likelihood", "observed_data", "prior"} <= set(read.groups())
