@@ -187,7 +187,7 @@ class OpenAICompatibleJudge:
         state, facts, quote = self._read_completion(completion, case.trial)
         text = (facts is None and completion.refusal) or completion.text
         scrub = self._scrubber.scrub_text
-        scores = None if facts is None or not self.config.logprobs else self._scores_of(completion, facts)
+        scores = self._scores_of(completion, facts) if self.config.logprobs else None
         return Verdict(
             case.trial.id,
             self.version.version,
@@ -202,8 +202,11 @@ class OpenAICompatibleJudge:
             scores=scores,
         )
 
-    def _scores_of(self, completion: Completion, facts: Facts) -> dict[str, float] | None:
+    def _scores_of(self, completion: Completion, facts: Facts | None) -> dict[str, float] | None:
         """Probabilities of the answers; None, and counted, where the server gave none."""
+        if facts is None:
+            self._scored[False] += bool(completion.text) and not completion.tokens
+            return None
         found = self.rubric.reply_scores(completion.tokens, facts, self.concepts) if completion.tokens else {}
         self._scored[bool(found)] += 1
         return found or None

@@ -75,11 +75,12 @@ def address(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 def test_a_real_server_is_probed_asked_and_resumed(address, model, store, make_trial):
     trial = make_trial(answer="I notice a vast ocean that is not my own thought.")
-    limits = {"max_tokens": 24, "concurrency": 1, "timeout": 300}
+    limits = {"max_tokens": 24, "concurrency": 1, "timeout": 300, "logprobs": True}
     config = JudgeConfig(name="smol", kind="openai", base_url=address, model=model, **limits)
     (report,) = run_panel(store, [build_judge(config, CONCEPTS)])
     assert report.error is None
     assert report.enforces_schema is False
+    assert report.usage["adapted"] == ["it gives no log-probabilities of its answers, so verdicts have no scores"]
     assert (report.asked, report.new) == (1, 1)
     verdicts = store.read_frame(tables.verdicts)
     assert list(verdicts["trial"]) == [trial.id]

@@ -98,6 +98,13 @@ def test_the_answers_are_those_of_the_last_object_that_says_what_was_read() -> N
     assert scored(tokens)["claims"] == pytest.approx(0.7)
 
 
+def test_of_an_object_that_is_said_twice_the_last_one_counts() -> None:
+    """A reasoning may draft the reply: the answer that was given is the one after it."""
+    text = f"<think>I will say {REPLY}.</think>\n{REPLY}"
+    last = text[text.index("</think>") : text.rindex('true, "concept"')]
+    assert scored(reply_tokens(text, {last: {"true": 0.7, "false": 0.3}}))["claims"] == pytest.approx(0.7)
+
+
 def test_tokens_of_another_text_give_no_score() -> None:
     assert scored(reply_tokens(DENIAL_REPLY, {})) == {}
     assert scored([]) == {}
