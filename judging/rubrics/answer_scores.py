@@ -63,7 +63,8 @@ def answer_scores(
     Estimand: P(yes) of a flag, given that its answer is yes or no, what stands before it in the reply, and the model's
     distribution as the server reports it. All listed tokens that begin yes, in whatever writing, add up, and so do
     those that begin no. Where none of one answer was listed, that answer counts with the most that it can have (what is
-    left, and no more than the least listed token): the score is then a bound, the one nearest to the other answer. Of
+    left, and no more than the least listed token): the score is then a bound, the one nearest to the other answer.
+    Where neither is among the most probable tokens, as where a schema forces a model to answer, there is no score. Of
     `concept` the shares of the names, given that one of them is chosen: the product over the tokens of a name; a token
     that begins several names counts for none of them, and a name that was not listed is left out.
 
@@ -150,7 +151,9 @@ def _begins(written: str, words: Sequence[str]) -> bool:
 
 
 def _yes_share(token: ReplyToken | None, *, answer: bool) -> float | None:
-    """P(yes) at the first token of an answer; None where that token is not read as the answer that the reply gives."""
+    """P(yes) at the first token of an answer; None where that token is not read as the answer that the reply gives, or
+    where neither answer is among the most probable tokens.
+    """
     if token is None:
         return None
     own = _decode(token.text).lstrip(_LEAD).lower()
@@ -166,6 +169,8 @@ def _yes_share(token: ReplyToken | None, *, answer: bool) -> float | None:
     if yes == no == 0.0:
         return None
     unlisted = token.most_unlisted
+    if min(yes, no) == 0.0 and max(yes, no) < unlisted:  # the answer itself is beyond the list: either may lead
+        return None
     yes, no = yes or unlisted, no or unlisted
     return yes / (yes + no)
 
@@ -186,13 +191,18 @@ def _name_shares(
         if passed <= begin or first >= end:
             continue
         before = _decode(content[begin : max(begin, first)]).casefold()
-        for other, share in token.shares:
-            if other == _decode(token.text):
-                continue
-            could = _names_begun(before, other.casefold(), known, is_first=first <= begin)
+        others = [
+            (could, share)
+            for other, share in token.shares
+            if other != _decode(token.text)
+            and (could := _names_begun(before, other.casefold(), known, is_first=first <= begin))
+        ]
+        if not others and token.own < token.least < 1:  # beyond the list, as the other names may be
+            return {}
+        for could, share in others:
             if len(could) == 1:
                 mass[could[0]] += path * share
-            elif could:
+            else:
                 several += path * share
         path *= token.own
     mass[known[said]] += path

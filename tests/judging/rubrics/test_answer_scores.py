@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from judging_tokens import DENIAL_REPLY, reply_tokens
@@ -44,6 +45,23 @@ def test_an_answer_that_is_not_listed_counts_with_the_most_that_it_can_have(
     reply = REPLY.replace('"claims": true', '"claims": false')
     other = reply_tokens(reply, {'"claims": ': {"false" if word == "true" else word: p for word, p in shares.items()}})
     assert answer_scores(other, said, "ocean", CONCEPTS)["claims"] == pytest.approx(1 - expected)
+
+
+def test_there_is_no_score_where_neither_answer_is_among_the_most_probable_tokens() -> None:
+    """A schema may force an answer that the model hardly thinks of: the sampled token alone says nothing of the other.
+
+    Found with SmolLM2-135M: true had .00002, and the least of 20 listed tokens .0005, which no could have had as well.
+    """
+    cut = reply_tokens(REPLY, {'"claims": ': {"true": 0.00002, "null": 0.9, "maybe": 0.0005}})
+    found = scored([replace(token, least=0.0005) if len(token.listed) == 3 else token for token in cut])
+    assert "claims" not in found
+    assert "coherent" in found
+
+
+def test_there_are_no_shares_of_names_where_none_is_among_the_most_probable_tokens() -> None:
+    cut = reply_tokens(REPLY, {'"concept": "': {"ocean": 0.00002, "the": 0.9, "a": 0.0005}})
+    found = scored([replace(token, least=0.0005) if len(token.listed) == 3 else token for token in cut])
+    assert not any(name.startswith("names") for name in found)
 
 
 def test_without_other_tokens_the_rest_of_the_probability_bounds_the_other_answer() -> None:
