@@ -208,6 +208,9 @@ def judge(
             "version that has verdicts",
         ),
     ] = None,
+    view: Annotated[
+        str | None, typer.Option(help="with --compare: label view: blind, first or current; by default the study's")
+    ] = None,
     release: Annotated[
         bool, typer.Option("--release", help="count what killed runs had set aside as not spent; asks no judge")
     ] = False,
@@ -218,7 +221,7 @@ def judge(
 
     names = judge or []
     if compare is not None:
-        _compare_judges(folder, compare, limit, dry_run, json)
+        _compare_judges(folder, compare, limit, view, dry_run, json)
     elif release:
         _show(command.release_reservations(folder, names), json)
     elif dry_run:
@@ -229,14 +232,16 @@ def judge(
         _show_judges(command.collect_verdicts(folder, names, limit), json)
 
 
-def _compare_judges(folder: Path, pair: tuple[str, str], limit: int | None, dry_run: bool, json: bool) -> None:
+def _compare_judges(
+    folder: Path, pair: tuple[str, str], limit: int | None, view: str | None, dry_run: bool, json: bool
+) -> None:
     from gnomon.commands.judges import compare as command
     from gnomon.render.comparison import print_comparison
 
     if dry_run:
         _show_judges(command.estimate_comparison_cost(folder, *pair, limit), json)
     else:
-        _show(command.ask_and_compare(folder, *pair, limit), json, print_comparison)
+        _show(command.ask_and_compare(folder, *pair, limit, view), json, print_comparison)
 
 
 @app.command()

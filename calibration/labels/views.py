@@ -158,6 +158,18 @@ def standing_labels(events: pd.DataFrame) -> pd.DataFrame:
     return events[(events["kind"] == str(LabelKind.LABEL)) & ~events["withdrawn"]].dropna(subset=list(CORE_FACTS))
 
 
+def check_view(view: str) -> None:
+    """Refuse a label view that there is not.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is none of `VIEWS`.
+    """
+    if view not in VIEWS:
+        raise UnknownNameError(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
+
+
 def rater_labels(store: Store, view: str, group: RaterGroup = "reference") -> pd.DataFrame:
     """The label of each rater on each trial in a view, with its outcome, event and pass by the study's rule.
 
@@ -179,8 +191,7 @@ def rater_labels(store: Store, view: str, group: RaterGroup = "reference") -> pd
     UnknownNameError
         If the view is not known.
     """
-    if view not in VIEWS:
-        raise UnknownNameError(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
+    check_view(view)
     return _known_or_read(("labels", store, view, group), lambda: _read_labels(store, view, group))
 
 

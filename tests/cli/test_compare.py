@@ -108,6 +108,13 @@ def test_the_cost_is_told_before_and_nothing_is_asked(folder, server):
     assert server.requests == []
 
 
+def test_the_view_of_the_labels_is_chosen_and_an_unknown_one_is_refused_before_anything_is_asked(folder, server):
+    with pytest.raises(UnknownNameError, match="label view 'blnd'"):
+        ask_and_compare(folder, "old", "new", None, "blnd")
+    assert server.requests == []
+    assert ask_and_compare(folder, "old", "new", None, "current").view == "current"
+
+
 def test_one_judge_twice_is_refused(folder):
     with pytest.raises(InputError, match="same version"):
         ask_and_compare(folder, "old", "old", None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnomon.api.study import open_study
+from gnomon.calibration.labels.views import check_view
 from gnomon.chain import verdict_collection
 from gnomon.commands.console_listener import ConsoleListener
 from gnomon.console import print_status
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gnomon.judging.runs.cost_estimate import CostEstimate
 
 
-def ask_and_compare(folder: Path, a: str, b: str, limit: int | None) -> RubricComparison:
+def ask_and_compare(folder: Path, a: str, b: str, limit: int | None, view: str | None = None) -> RubricComparison:
     """Ask two judges about the labelled trials that they have not judged, print a line for each, and compare them.
 
     Parameters
@@ -30,13 +31,17 @@ def ask_and_compare(folder: Path, a: str, b: str, limit: int | None) -> RubricCo
         Names of judges, or versions with verdicts: what there was, and what is to be better.
     limit : int, optional
         Largest number of trials per judge; None for all.
+    view : str, optional
+        Label view; None for the study's.
     """
+    if view is not None:
+        check_view(view)
     with open_study(folder, listener=ConsoleListener(), skip_invalid_judges=True) as study:
         runs = verdict_collection.collect_comparison(study.opened, a, b, limit)
         for report in runs.done.results:
             print_status(render_verdicts.judging_line(report))
         runs.done.raise_if_incomplete()
-        return study.compare_judges(*runs.versions)
+        return study.compare_judges(*runs.versions, view=view)
 
 
 def estimate_comparison_cost(folder: Path, a: str, b: str, limit: int | None) -> JudgeResults[CostEstimate]:
