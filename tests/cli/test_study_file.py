@@ -315,6 +315,20 @@ def test_a_byte_order_mark_before_a_study_file_is_skipped(folder):
     assert read_study(folder).name
 
 
+def test_the_width_to_aim_at_reaches_the_label_page_and_studies_without_one_store_nothing(folder, store):
+    from gnomon.chain.session import sync_settings
+
+    sync_settings(store, OpenStudy(folder, read_study(folder), store).file)
+    assert "plan" not in store.study_settings()
+    with (folder / "study.toml").open("a") as file:
+        file.write("\n[plan]\nwidth = 0.1\n")
+    sync_settings(store, OpenStudy(folder, read_study(folder), store).file)
+    assert load_settings(store).plan.width == 0.1
+    change(folder, "width = 0.1", "width = 10")
+    with pytest.raises(StudyFileError, match=r"plan\.width"):
+        read_study(folder)
+
+
 EXTERNAL = '[[fit.external]]\njudge = "lexicon"\narm = "control"\ntruth = "rest"\nsaid = "event"\nn = 3\n'
 
 
