@@ -295,7 +295,7 @@ class TransportSpec(StudyTable):
 
 class FitSpec(StudyTable):
     """How the rates are fitted. `judges` are those whose error is modelled; all if empty. `graded` counts verdicts of
-    judges that gave scores with how sure they are.
+    the first judge that gave scores with how sure they are.
 
     `priors` are the numbers of `gnomon.stats.model.priors.Priors` that differ from their defaults.
     """

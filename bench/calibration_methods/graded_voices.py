@@ -89,7 +89,7 @@ def sure_salad(random: np.random.Generator, event: np.ndarray, dose: np.ndarray)
 
 
 def difficulty(random: np.random.Generator, event: np.ndarray, dose: np.ndarray) -> np.ndarray:
-    """Two judges whose scores share half their variance given the truth."""
+    """Two judges whose scores share half their variance given the truth; the first is graded."""
     return _normal_scores(random, event, dose, (-1.8,) * 5, judges=2)
 
 

@@ -319,8 +319,8 @@ def pattern_cells(
     view : str, default "blind"
         Label view (`gnomon.calibration.labels.views`).
     graded : bool, optional
-        Whether verdicts of judges that gave scores are kept with the level of their score (`graded_levels`), which
-        reads every trial; by default what the study says (`[fit] graded`).
+        Whether verdicts of the first judge that gave scores are kept with the level of its score (`graded_levels`),
+        which reads every trial; by default what the study says (`[fit] graded`).
 
     Raises
     ------
@@ -359,7 +359,7 @@ def pattern_cells(
 
 
 def wants_grades(store: Store, graded: bool | None) -> bool:
-    """Whether a fit counts judges with their scores.
+    """Whether a fit counts a judge with its scores.
 
     Parameters
     ----------
@@ -372,12 +372,19 @@ def wants_grades(store: Store, graded: bool | None) -> bool:
 
 
 def _scores_by_trial(store: Store, versions: Sequence[str]) -> list[dict[str, float]]:
-    """Score of the event by trial, for each judge version; empty for one without scores, and without trials that have
-    none of their own.
+    """Score of the event by trial, of the first judge version that gave scores; empty for the others.
+
+    Trials without scores of their own are left out. One judge alone is graded, because levels of several judges depend
+    on each other where trials are hard for all of them (`graded_voices`).
     """
-    every = (scored_trials(store, version) for version in versions)
-    frames = (frame[~frame["stands_in"].astype(bool)] for frame in every)
-    return [dict(zip(frame["trial"].tolist(), frame["score"].tolist(), strict=True)) for frame in frames]
+    out: list[dict[str, float]] = [{} for _ in versions]
+    for place, version in enumerate(versions):
+        frame = scored_trials(store, version)
+        frame = frame[~frame["stands_in"].astype(bool)]
+        if len(frame):
+            out[place] = dict(zip(frame["trial"].tolist(), frame["score"].tolist(), strict=True))
+            break
+    return out
 
 
 def _each_trial(

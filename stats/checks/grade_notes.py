@@ -1,4 +1,4 @@
-"""What a fit says of judges that count with their scores."""
+"""What a fit says of a judge that counts with its scores."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def grade_notes(patterns: VerdictPatternCells) -> str:
     return (
         f"Model version {GRADED_VERSION}: verdicts count with how sure they are by their scores, in levels cut at "
         f"quantiles of the train split: {judges}. Assumes that a level depends on truth and verdict through the event "
-        "alone, and that levels of several judges are independent given the truth."
+        "alone, and on no other judge given these."
     )

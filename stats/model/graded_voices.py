@@ -4,11 +4,14 @@ Estimand: P(verdict, level | truth) of each graded judge, and through it what a 
 The observation classes of a graded judge are pairs of a verdict and a level of its score (`cells.graded_levels`), so
 the emission is K x B with B above K. It is factored into P(verdict | truth), which is that of any judge
 (`judge_confusion`), and P(level | verdict, truth). A judge without levels has the factor 1, and the same density as if
-this module were not there. Assumptions: the level depends on truth and verdict only through whether each is the event;
-given truth and verdicts the levels of judges are independent; and the log odds of a level deviate between strata by a
-shift along the levels: for each concept, subject, span and protocol by verdict, for each strength and layer by verdict
-and truth. Without these deviations the levels of thousands of unlabelled verdicts would overrule the labels wherever
-scores drift with the dose (as for verdicts: Hui and Walter 1980, Biometrics 36, 167-171).
+this module were not there.
+
+Assumptions: the level depends on truth and verdict only through whether each is the event; given these the levels of
+judges are independent of each other and of other judges' verdicts (so a study grades one judge alone: where trials are
+hard for every judge, two sure ones would count twice); and the log odds of a level deviate between strata by a shift
+along the levels: for each concept, subject, span and protocol by verdict, for each strength and layer by verdict and
+truth. Without these deviations the levels of thousands of unlabelled verdicts would overrule the labels wherever scores
+drift with the dose (as for verdicts: Hui and Walter 1980, Biometrics 36, 167-171).
 
 Formula: with t and s whether verdict and truth are the event, P(level l) is proportional to exp(eta_l), eta_0 = 0 and
 eta_l = common_tl + lean_tl / 2 (s = t) or - lean_tl / 2 (s != t) + l (shifts of the stratum's levels).

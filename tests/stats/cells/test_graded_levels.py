@@ -102,6 +102,21 @@ def test_scores_count_only_where_the_study_says_so(store: Store, add: Add) -> No
     assert pattern_cells(store).graded is not None
 
 
+def test_one_judge_alone_is_graded(store: Store, add: Add) -> None:
+    """Two judges that find the same trials hard would count each of them twice."""
+    trials = graded_study(store, add)
+    store.add_judge(JudgeVersion("third-1", "third", "logprob", {}))
+    store.save_settings({"judges": ["first", "sure", "third"]})
+    rest = Facts(False, "none", True, False)
+    store.add_verdicts(
+        Verdict(trial.id, "third-1", rest, scores={"claims": place / 1000}) for place, trial in enumerate(trials)
+    )
+    patterns = pattern_cells(store, graded=True)
+    assert patterns.judges == ("first", "sure", "third")
+    assert {judge for judge, _, _ in patterns.graded.cuts} == {1}
+    assert (patterns.graded.level[:, 2] == MISSING).all()
+
+
 def test_a_judge_that_learned_from_a_label_has_no_level_there(store: Store, add: Add) -> None:
     trials = graded_study(store, add, kind="learned")
     store.add_labels([Label(trials[0].id, "ann", Facts(True, "other", True, False))])
