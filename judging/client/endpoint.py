@@ -21,6 +21,7 @@ from gnomon.judging.client.call_errors import (
     DENIED,
     FATAL,
     RATE_LIMITED,
+    REJECTED,
     RETRY,
     CallFailedError,
     from_sdk_error,
@@ -227,6 +228,15 @@ class Endpoint:
         CallFailedError
             If the server gives no response at all, denies access, or reads or writes too little for any verdict.
         """
+        try:
+            return await self._probe_once(before)
+        except CallFailedError as failure:
+            if failure.kind != REJECTED or not self.form.rivals:
+                raise
+            self.form = replace(self.form, rivals=0)  # a gateway may not say that it rejects log-probabilities
+            return await self._probe_once(before)
+
+    async def _probe_once(self, before: str) -> SchemaSupport:
         token, decoy = (canonical_hash([kind, self.config.name, self.config.model], 12) for kind in ("probe", "decoy"))
         asked = f"{_PROBE_BEFORE}\n\n{before}\n\n{_PROBE_AFTER}\n\n" if before else ""
         messages = [{"role": "user", "content": asked + _PLAIN}]

@@ -129,6 +129,7 @@ def test_pieces_of_a_stream_are_joined(config) -> None:
         (403, "You are not allowed to request logprobs from this model"),
         (422, "Extra inputs are not permitted: body.logprobs"),
         (500, "logprobs is not supported with streaming"),
+        (400, "Provider returned error"),
     ],
 )
 def test_a_server_that_refuses_them_is_told_in_one_line_and_verdicts_count(
