@@ -36,10 +36,14 @@ def coverage_grid_chart(grid: pd.DataFrame) -> Any:
     scale = alt.Scale(domain=there, range=[FINDING_COLOURS[name] for name in there])
     base = alt.Chart(shown).encode(
         x=alt.X("estimate:N", sort=None, title=None, axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=160)),
-        y=alt.Y("world:N", sort=None, title=None, axis=alt.Axis(labelLimit=330)),
+        y=alt.Y("world:N", sort=None, title=None, axis=alt.Axis(labelLimit=420)),
     )
     tiles = base.mark_rect(stroke="#B9C0CC", strokeWidth=0.5).encode(
-        color=alt.Color("finding:N", scale=scale, legend=alt.Legend(title="Coverage", orient="bottom", values=there)),
+        color=alt.Color(
+            "finding:N",
+            scale=scale,
+            legend=alt.Legend(title="Coverage", orient="bottom", values=[name for name in there if name != "withheld"]),
+        ),
         tooltip=[
             alt.Tooltip("world:N", title="World"),
             alt.Tooltip("estimate:N", title="Estimate"),

@@ -33,7 +33,8 @@ TRACED = 200
 """Draws of a chain that a trace shows, evenly spaced."""
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 """Dash of each chain; further chains begin again."""
-PANEL_HEIGHT = 190
+PANEL_HEIGHT = 300
+"""Height in pixels; on a page title and legend are within it."""
 
 
 def rank_frame(chains: np.ndarray) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, Ta
 
 NOMINAL = 0.95
 ENOUGH = 20
-"""Intervals from which the coverage of a world is told from the nominal one."""
+"""Intervals below which coverage that is not clearly too low says little."""
 BELOW, ABOVE, NEAR, FEW, WITHHELD = "below 95 %", "above 95 %", "consistent with 95 %", "fewer than 20", "withheld"
 """What a cell of the grid says of its coverage."""
 WORLDS_MEASURED = (
@@ -50,7 +50,8 @@ GRID = (
 """Estimates of the grid with their headings; of a world without a correction, the raw ones stand in their place."""
 GRID_CAPTION = (
     "Coverage of 95 % intervals by world: share of the intervals that held the truth, with a 95 % interval for that "
-    "share (Wilson). Below 95 %: that interval lies below; by chance so does about one cell in 40."
+    "share (Wilson; intervals of one study count as independent). Below 95 %: that interval lies below; by chance so "
+    "does about one cell in 40."
 )
 
 
@@ -86,7 +87,7 @@ def _grid_cell(row: pd.Series[object]) -> dict[str, object]:
         return {**ends, "intervals": n, "withheld": withheld, "finding": WITHHELD}
     share = float(str(row["coverage"]))
     found = wilson_interval(share * n, n)
-    finding = FEW if n < ENOUGH else BELOW if found.high < NOMINAL else ABOVE if found.low > NOMINAL else NEAR
+    finding = BELOW if found.high < NOMINAL else FEW if n < ENOUGH else ABOVE if found.low > NOMINAL else NEAR
     shown = {"coverage": share, "low": found.low, "high": found.high}
     return {**shown, "intervals": n, "withheld": withheld, "finding": finding}
 

@@ -1,4 +1,4 @@
-"""Study opens with the answer and what it rests on; Refusal has its bounds beside the rates; both without an error."""
+"""Study opens with the answer and what it rests on; Refusal has bounds beside rates; Diagnostics says what it lacks."""
 
 from __future__ import annotations
 
@@ -94,3 +94,18 @@ def test_refusal_opens_with_where_it_differs_most_and_has_both_tables(page: Call
     assert [len(each) for each in tables] == [8, 2]
     assert tables[0].columns.tolist() == ["Model", "Size", "Injection", "Control"]
     assert "Bounds, one way" in tables[1].columns
+
+
+def test_diagnostics_without_kept_draws_say_so_and_name_a_command_that_can(page: Callable[..., AppTest]) -> None:
+    app = page(demo.fill, "diagnostics")
+    assert [each.value for each in app.subheader] == [
+        "Convergence",
+        "Sampling",
+        "All fits",
+        "Interval coverage in simulation",
+    ]
+    assert any("its draws are not in 'draws'" in each.value for each in app.text)
+    assert any(each.value.endswith("--netcdf draws.nc") for each in app.code)
+    tables = [each.value for each in app.dataframe]
+    assert tables[0]["R-hat"].tolist() == [1.003, 1.003]
+    assert any("as judged" in each.columns for each in tables)
