@@ -50,9 +50,7 @@ export default function (component) {
 }
 """
 
-_component = st.components.v2.component(
-    "gnomon_transcript", html='<div class="transcript" data-testid="transcript"></div>', css=_CSS, js=_JS
-)
+_component = st.components.v2.component("gnomon_transcript", html='<div class="transcript"></div>', css=_CSS, js=_JS)
 
 
 def split_highlights(text: str, words: Sequence[str] = (), quotes: Sequence[str] = ()) -> list[tuple[str, bool, bool]]:
