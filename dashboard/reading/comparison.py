@@ -91,7 +91,11 @@ def _shown(value: object) -> str:
 
 
 def compare_conditions(
-    store: Store, choices: FilterChoices, filters: TrialFilters, note: Callable[[list[str]], None]
+    store: Store,
+    choices: FilterChoices,
+    filters: TrialFilters,
+    among: Sequence[str] | None,
+    note: Callable[[list[str]], None],
 ) -> None:
     """Draw trials of two conditions side by side.
 
@@ -103,14 +107,16 @@ def compare_conditions(
         Values that occur in the study.
     filters : TrialFilters
         The page's filters; they hold for both conditions.
+    among : sequence of str or None
+        Ids to which the trials of both are restricted; None for all.
     note : callable
         Called with the ids of the trials that are shown with their verdicts.
     """
     wanted, judge = _choose_pair(choices)
     if wanted is None:
         return
-    found = pair_trials(store, wanted, filters, choices)
-    mark = repr((wanted, filters, judge))
+    found = pair_trials(store, wanted, filters, choices, among=among)
+    mark = repr((wanted, filters, judge, among and len(among)))
     if st.session_state.get("pairs_of") != mark:
         st.session_state.update(pairs_of=mark, pair=0)
     if not found.pairs:

@@ -86,6 +86,7 @@ def pair_trials(
     filters: TrialFilters,
     there: FilterChoices,
     clock: Callable[[], float] = time.monotonic,
+    among: Sequence[str] | None = None,
 ) -> PairSearch:
     """Trials of two conditions that agree in all other axes, each beside one of the other condition.
 
@@ -105,10 +106,14 @@ def pair_trials(
         Values that occur in the study.
     clock : callable
         Returns the time in seconds, from any origin.
+    among : sequence of str, optional
+        Ids to which the trials of both are restricted.
     """
     if hasattr(filters, wanted.axis):
         filters = replace(filters, **{wanted.axis: ()})
     conditions = [_trial.error.is_(None), *filter_conditions(store, filters, there)]
+    if among is not None:
+        conditions.append(_trial.id.in_(list(among)))
     matched, left, right = _matching_cells(wanted, _cells_of(filters, there))
     end, pairs, searched = clock() + TIME, [], 0
     keys = [key for key in left if key in right]

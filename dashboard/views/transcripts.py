@@ -57,7 +57,11 @@ def show_page() -> None:
     mode = _choose_mode(choices)
     chosen = choose_filters(choices, rater)
     if mode == CONDITIONS:
-        compare_conditions(store, choices, chosen.filters, partial(_note_views, store, rater))
+        cell = matrix_cell.requested_cell()
+        among, told = _trials_among(place.url, stamp, store, chosen, choices, cell)
+        if told:
+            st.text("; ".join(told))
+        compare_conditions(store, choices, chosen.filters, among, partial(_note_views, store, rater))
         return
     judges = choose_judges(choices) if mode == JUDGES else None
     _read_trials(place.url, stamp, store, choices, rater, chosen, judges)
@@ -69,9 +73,10 @@ def _choose_mode(choices: transcript_query.FilterChoices) -> str:
         return READ
     # A button sets it too: a default beside a value of the session would be warned of.
     default = None if "mode" in st.session_state else READ
-    return st.segmented_control(
+    chosen = st.segmented_control(
         "View", modes, default=default, required=True, key="mode", bind="query-params", label_visibility="collapsed"
     )
+    return chosen or READ
 
 
 def _read_trials(
@@ -319,14 +324,14 @@ def _show_list(
     first = _first_shown()
     st.caption(f"{_search_summary(found)}, rows {first + 1:,} to {first + len(rows):,}")
     at = st.session_state["reading"]
-    ids = list(rows["id"])
+    ids, answers = (rows[name].astype(str).tolist() for name in ("id", "answer"))
     said = transcript_query.outcome_table(store, ids, judges)
     labels = label_conditions.label_counts(store, ids)
     shown = [
         ListRow(
             condition_phrase(row, several),
-            _row_facts(said.loc[row.id], labels[place]),
-            () if searched is None else make_snippet(row.answer, searched),
+            _row_facts(said.loc[ids[place]], labels[place]),
+            () if searched is None else make_snippet(answers[place], searched),
             first + place == at,
         )
         for place, row in enumerate(rows.itertuples())

@@ -42,6 +42,11 @@ def test_two_strengths_are_matched_in_all_else(store, trials):
     assert {"subject", "arm", "concept", "layer", "protocol"} == set(found.matched_on)
     narrowed = pairs_of(store, ConditionPair("strength", 2.0, 4.0), concept=("fear",), strength=(2.0,))
     assert len(narrowed.pairs) == 4, "a filter on the compared axis is ignored, others are not"
+    choices = transcript_query.filter_choices(store)
+    few = trial_pairs.pair_trials(
+        store, ConditionPair("strength", 2.0, 4.0), TrialFilters(), choices, among=found.pairs[5]
+    )
+    assert few.pairs == (found.pairs[5],)
 
 
 def test_two_protocols_and_two_concepts_are_matched_in_all_else(store, trials):
