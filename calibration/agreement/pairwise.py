@@ -197,8 +197,8 @@ def _countable_labels(labels: pd.DataFrame) -> pd.DataFrame:
     """Raters' labels, with `column`: kind and name of the rater."""
     labels = labels[labels["role"] == str(RaterRole.RATER)]
     kinds = labels["rater_kind"].where(~labels["counts"], RATER)
-    names = zip(kinds.astype(str), labels["rater"].astype(str), strict=True)
-    return labels.assign(column=pd.Series(list(names), index=labels.index, dtype=object))
+    code, each = pd.MultiIndex.from_arrays([kinds.astype(str), labels["rater"].astype(str)]).factorize()
+    return labels.assign(column=pd.Series(each.to_numpy()[code], index=labels.index, dtype=object))
 
 
 def _distinct_rows(codes: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ coherent may name the concept: the rubric asks for both separately, and the outc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,16 @@ class _Statement:
     passed: Mask
     flags: Mapping[str, Mask]
     reported: Mapping[str, Mask]
+
+    def take(self, places: NDArray[np.intp]) -> _Statement:
+        """Those of some trials, as if there were no others."""
+        part = {name: getattr(self, name)[places] for name in _MASKS}
+        part["asked"] &= part["injected"].any()
+        flags, reported = ({name: each[places] for name, each in of.items()} for of in (self.flags, self.reported))
+        return _Statement(**part, flags=flags, reported=reported)
+
+
+_MASKS = tuple(field.name for field in fields(_Statement) if field.name not in ("flags", "reported"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +175,26 @@ def audit_contradictions(store: Store, table: VerdictTable | None = None) -> Con
             for row in judges.itertuples(index=False)
         ),
         raters=tuple(
-            RaterContradictions(rater=str(rater), **vars(count_contradictions(rows)))
-            for rater, rows in _label_statements(store).groupby("rater")
+            RaterContradictions(rater=rater, **vars(counts)) for rater, counts in _rater_contradictions(store).items()
         ),
     )
 
 
 def count_contradictions(rows: pd.DataFrame) -> ContradictionCounts:
     """Count contradictions in rows with trial, arm, target, claims, concept, coherent, refused and passed."""
-    ids = rows["trial"].to_numpy()
-    return _count_statements(rows, np.ones(len(rows), dtype=np.int64), lambda hit: sorted(ids[hit])[:SHOWN])
+    return _count_by_trial(_statements(rows), rows["trial"].to_numpy())
+
+
+def _count_by_trial(said: _Statement, ids: NDArray[np.object_]) -> ContradictionCounts:
+    return _count_statements(said, np.ones(len(ids), dtype=np.int64), lambda hit: sorted(ids[hit])[:SHOWN])
+
+
+def _rater_contradictions(store: Store) -> dict[str, ContradictionCounts]:
+    """Contradictions in the standing labels of each rater."""
+    labels = _label_statements(store)
+    ids, every = labels["trial"].to_numpy(dtype=object), _statements(labels)
+    places = labels.groupby("rater").indices
+    return {str(rater): _count_by_trial(every.take(places[rater]), ids[places[rater]]) for rater in sorted(places)}
 
 
 def count_verdict_contradictions(table: VerdictTable, version: str) -> ContradictionCounts:
@@ -196,14 +216,13 @@ def count_verdict_contradictions(table: VerdictTable, version: str) -> Contradic
         mine[there[hit]] = True
         return [str(trial) for trial in table.trials.iloc[np.flatnonzero(mine[kind])[:SHOWN]]]
 
-    return _count_statements(table.kinds.iloc[there], number[there], first_trials)
+    return _count_statements(_statements(table.kinds.iloc[there]), number[there], first_trials)
 
 
 def _count_statements(
-    rows: pd.DataFrame, number: NDArray[np.int64], first_trials: Callable[[Mask], list[str]]
+    said: _Statement, number: NDArray[np.int64], first_trials: Callable[[Mask], list[str]]
 ) -> ContradictionCounts:
-    """Contradictions in rows that each stand for a number of trials; `first_trials` names some of the rows hit."""
-    said = _statements(rows)
+    """Contradictions in facts that each stand for a number of trials; `first_trials` names some of those hit."""
     kinds = contradiction_kinds()
     hits = {kind.name: kind.could(said) & kind.does(said) for kind in kinds}
     some, read = np.any(list(hits.values()), axis=0), int(number.sum())

@@ -46,8 +46,7 @@ from gnomon.calibration.labels.views import (
     label_events,
     one_label_reading,
     rater_labels,
-    reference_labels_of,
-    truth_rule,
+    true_labels,
 )
 from gnomon.calibration.numerics.proportions import CLIPPED
 from gnomon.calibration.observations.frames import arms_in, judge_frame, judge_splits
@@ -280,13 +279,12 @@ class _KnownPanel:
 def _view_facts(
     store: Store, measured: _Measured, view: str, found: Sequence[LabelledEvidence], panels: list[_KnownPanel]
 ) -> _ViewFacts:
-    labels, everybody = rater_labels(store, view), rater_labels(store, view, "everyone")
-    read = reading_patterns(measured.table, measured.judges, everybody, measured.splits)
+    read = reading_patterns(measured.table, measured.judges, rater_labels(store, view, "everyone"), measured.splits)
     return _ViewFacts(
         funnel=label_funnel(store, view),
         truth=summarize_truth(store, view),
         agreement=Agreement(pairs=tuple(agreement_of_pairs(read)), groups=tuple(agreement_of_groups(read))),
-        together=_panel_summary(measured, reference_labels_of(labels, truth_rule(store)), found, panels),
+        together=_panel_summary(measured, true_labels(store, view), found, panels),
     )
 
 

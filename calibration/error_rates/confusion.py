@@ -14,7 +14,7 @@ from gnomon.calibration.error_rates.judged_counts import JUDGED, JudgedTrials, t
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM, UNCERTAIN
 from gnomon.calibration.labels.selecting_judges import stratifying_versions
-from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.labels.views import true_labels
 from gnomon.calibration.numerics.effective_counts import effective_count
 from gnomon.calibration.numerics.proportions import Count, difference_interval, newcombe_difference, wilson_interval
 from gnomon.calibration.observations.disputes import disputed_among
@@ -160,7 +160,7 @@ def reference_table(store: Store, view: str) -> pd.DataFrame:
     pandas.DataFrame
         Columns trial, stratum, probability, exposure, true_outcome, true_event, true_passed.
     """
-    labels = reference_labels_of(rater_labels(store, view), truth_rule(store))
+    labels = true_labels(store, view)
     named = {f"true_{name}": labels[name] for name in ("outcome", "event", "passed")}
     return labels[["trial", "stratum", "probability", "exposure"]].assign(**named)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gnomon.calibration.labels.views import label_events, rater_labels, reference_labels_of, standing_labels, truth_rule
+from gnomon.calibration.labels.views import label_events, standing_labels, true_labels
 from gnomon.calibration.observations.frames import MEASURING
 from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.data.records import Arm
@@ -22,7 +22,7 @@ def label_funnel(store: Store, view: str) -> LabelFunnel:
         Label view (`gnomon.calibration.labels.views`).
     """
     events = label_events(store)
-    labels = reference_labels_of(rater_labels(store, view), truth_rule(store))
+    labels = true_labels(store, view)
     measuring = labels["split"].isin([str(split) for split in MEASURING])
     return LabelFunnel(
         view=view,

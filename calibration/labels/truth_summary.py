@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from gnomon.calibration.labels.views import (
-    rater_disagreements,
+    count_disagreements,
     rater_kinds,
     rater_labels,
-    reference_labels_of,
     tied_trials,
+    true_labels,
     truth_rule,
     unknown_raters,
 )
@@ -29,7 +29,7 @@ def summarize_truth(store: Store, view: str) -> TruthSummary:
         Label view (`gnomon.calibration.labels.views`).
     """
     labels, rule = rater_labels(store, view), truth_rule(store)
-    apart = rater_disagreements(store, view)
+    disagreements, adjudicated = count_disagreements(labels)
     opinions = labels.groupby("trial")["rater"].nunique()
     return TruthSummary(
         view=view,
@@ -37,10 +37,10 @@ def summarize_truth(store: Store, view: str) -> TruthSummary:
         raters=tuple(sorted(labels["rater"].unique())),
         labelled=len(opinions),
         repeated=int((opinions > 1).sum()),
-        disagreements=len(apart),
-        adjudicated=int(apart["adjudicated"].sum()),
+        disagreements=disagreements,
+        adjudicated=adjudicated,
         tied=tied_trials(labels),
-        undecided=len(opinions) - len(reference_labels_of(labels, rule)),
+        undecided=len(opinions) - len(true_labels(store, view)),
         admitted=_machine_raters(store, labels),
         machines=_machine_raters(store, rater_labels(store, view, "apart")),
         unknown=tuple(unknown_raters(store)),

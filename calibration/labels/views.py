@@ -74,10 +74,15 @@ def label_events(store: Store, group: RaterGroup = "reference") -> pd.DataFrame:
         `withdrawn`: whether the same rater took it back by a later retraction. `rater_kind` is filled in, and `counts`
         says whether the rater is one of reference.
     """
-    return _known_or_read(("events", store, group), lambda: _read_events(store, group))
+    return _of_group(_known_or_read(("events", store), lambda: _read_events(store)), group)
 
 
-def _read_events(store: Store, group: RaterGroup) -> pd.DataFrame:
+def _of_group(labels: pd.DataFrame, group: RaterGroup) -> pd.DataFrame:
+    """The labels of a group among those of everyone."""
+    return labels if group == "everyone" else labels[labels["counts"] == (group == "reference")].reset_index(drop=True)
+
+
+def _read_events(store: Store) -> pd.DataFrame:
     trial = trial_table.c
     query = select(
         label_table,
@@ -95,8 +100,6 @@ def _read_events(store: Store, group: RaterGroup) -> pd.DataFrame:
         rater_kind=events["rater"].map({name: str(kind) for name, kind in known.items()}),
         counts=events["rater"].isin(counting),
     )
-    if group != "everyone":
-        events = events[events["counts"] == (group == "reference")].reset_index(drop=True)
     taken_back = events[events["kind"] == str(LabelKind.RETRACTION)].groupby(["trial", "rater"])["revision"].max()
     last = taken_back.reindex(pd.MultiIndex.from_frame(events[["trial", "rater"]])).fillna(-1).to_numpy()
     return events.assign(withdrawn=events["revision"].to_numpy() < last)
@@ -108,7 +111,8 @@ def rater_kinds(store: Store) -> dict[str, RaterKind]:
     A rater who is stored as two things is no person: what might be a machine's label is never a human one.
     """
     column = label_table.c
-    rows = store.read_frame(select(column.rater, column.rater_kind).distinct().order_by(column.rater))
+    query = select(column.rater, column.rater_kind).distinct().order_by(column.rater)
+    rows = _known_or_read(("raters", store), lambda: store.read_frame(query))
     stored: dict[str, set[RaterKind]] = {}
     for name, kind in zip(rows["rater"].tolist(), rows["rater_kind"].tolist(), strict=True):
         stored.setdefault(name, set()).update([RaterKind(kind)] if isinstance(kind, str) else [])
@@ -192,11 +196,11 @@ def rater_labels(store: Store, view: str, group: RaterGroup = "reference") -> pd
         If the view is not known.
     """
     check_view(view)
-    return _known_or_read(("labels", store, view, group), lambda: _read_labels(store, view, group))
+    return _of_group(_known_or_read(("labels", store, view), lambda: _read_labels(store, view)), group)
 
 
-def _read_labels(store: Store, view: str, group: RaterGroup) -> pd.DataFrame:
-    standing = standing_labels(label_events(store, group))
+def _read_labels(store: Store, view: str) -> pd.DataFrame:
+    standing = standing_labels(label_events(store, "everyone"))
     standing = standing.assign(since=standing.groupby(KEYS)["created_at"].transform("min"))
     if view == "blind":
         standing = standing[standing["exposure"] == str(Exposure.BLIND)]
@@ -225,7 +229,22 @@ def reference_labels(store: Store, view: str) -> pd.DataFrame:
         One row per trial, in the order of trial ids: trial, rater, claims, concept, coherent, refused, split, stratum,
         probability, exposure, selection (the stored document, or None).
     """
-    return reference_labels_of(rater_labels(store, view), truth_rule(store))[[*COLUMNS, *further_names()]]
+    return true_labels(store, view)[[*COLUMNS, *further_names()]]
+
+
+def true_labels(store: Store, view: str) -> pd.DataFrame:
+    """The rows of `reference_labels` with all columns of `rater_labels`.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    view : {"blind", "first", "current"}
+        Label view.
+    """
+    return _known_or_read(
+        ("truth", store, view), lambda: reference_labels_of(rater_labels(store, view), truth_rule(store))
+    )
 
 
 def truth_rule(store: Store) -> TruthRule:
@@ -306,10 +325,32 @@ def rater_disagreements(store: Store, view: str) -> pd.DataFrame:
     """
     labels = rater_labels(store, view)
     final = labels["role"] == str(RaterRole.ADJUDICATOR)
-    apart = labels.groupby(["trial", "role"])["outcome"].transform("nunique") > 1
-    raters = labels[~final | apart].sort_values(["trial", "rater", "outcome"])
-    said = raters.assign(outcomes=raters["rater"] + ": " + raters["outcome"])
-    split = said["trial"].isin(set(labels.loc[apart, "trial"]))
-    grouped = said[split].groupby("trial").agg({"arm": "first", "outcomes": "; ".join}).reset_index()
-    settled = set(labels.loc[final & _leading_labels(labels), "trial"])
+    apart = _outcomes_differ(labels)
+    disputed, settled = _disputed_and_settled(labels)
+    raters = labels[(~final | apart) & labels["trial"].isin(disputed)].sort_values(["trial", "rater", "outcome"])
+    said = raters.assign(outcomes=(raters["rater"] + ": " + raters["outcome"]).astype(object))
+    grouped = said.groupby("trial").agg({"arm": "first", "outcomes": "; ".join}).reset_index()
     return grouped.assign(adjudicated=grouped["trial"].isin(settled))
+
+
+def count_disagreements(labels: pd.DataFrame) -> tuple[int, int]:
+    """Number of trials of `rater_disagreements`, and of those among them that are adjudicated.
+
+    Parameters
+    ----------
+    labels : pandas.DataFrame
+        Labels of `rater_labels`.
+    """
+    disputed, settled = _disputed_and_settled(labels)
+    return len(disputed), len(disputed & settled)
+
+
+def _outcomes_differ(labels: pd.DataFrame) -> pd.Series[bool]:
+    return labels.groupby(["trial", "role"])["outcome"].transform("nunique") > 1
+
+
+def _disputed_and_settled(labels: pd.DataFrame) -> tuple[set[str], set[str]]:
+    """Trials on which raters' outcomes differ, or adjudicators', and those with one that most adjudicators gave."""
+    final = labels["role"] == str(RaterRole.ADJUDICATOR)
+    settled = labels.loc[final & _leading_labels(labels), "trial"] if final.any() else labels.loc[final, "trial"]
+    return set(labels.loc[_outcomes_differ(labels), "trial"]), set(settled)

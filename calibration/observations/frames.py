@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Select, Table, exists, false, select
 
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.facts import CORE_FACTS, PASSED, further_names
-from gnomon.data.outcomes import Outcome, is_event, is_pass, rule_named
+from gnomon.data.outcomes import is_event, is_pass, rule_named
 from gnomon.data.records import IMPORTED, Arm, Facts, FurtherFacts, Split, VerdictState
 from gnomon.data.storage.design_scope import report_conditions
 from gnomon.data.storage.fact_columns import further_columns
@@ -229,24 +231,30 @@ def with_outcomes(frame: pd.DataFrame, rule: str) -> pd.DataFrame:
     """
     decide = rule_named(rule)
     frame = frame.dropna(subset=list(decide.reads))
-
-    reads = decide.reads
-
-    @cache
-    def read(arm: str, target: str | None, *values: Any) -> Outcome:
-        return decide(_build_facts(reads, *values), Arm(arm), target)
-
-    targets = [target if isinstance(target, str) else None for target in frame["target"].tolist()]
-    outcomes = list(map(read, frame["arm"].tolist(), targets, *_fact_lists(frame, reads)))
-    arms = [Arm(arm) for arm in frame["arm"]]
+    place, first = _distinct_rows(frame, ("arm", "target", *CORE_FACTS, *decide.reads))
+    kinds = frame.iloc[first]  # a study has some hundred kinds of rows, however many rows
+    arms = [Arm(arm) for arm in kinds["arm"].tolist()]
+    targets = [target if isinstance(target, str) else None for target in kinds["target"].tolist()]
+    facts = facts_of_rows(kinds, decide.reads)
+    outcomes = [decide(*each) for each in zip(facts, arms, targets, strict=True)]
     pairs = list(zip(outcomes, arms, strict=True))
-    derived = pd.Series([is_pass(*pair) for pair in pairs], index=frame.index, dtype=bool)
+    derived = pd.Series(np.array([is_pass(*pair) for pair in pairs], dtype=bool)[place], index=frame.index)
     given = frame.get(PASSED, pd.Series(None, index=frame.index, dtype=object)).astype(object)
+    words = np.array([str(outcome) for outcome in outcomes], dtype=object)
     return frame.assign(
-        outcome=pd.Series([str(outcome) for outcome in outcomes], index=frame.index, dtype=object),
-        event=pd.Series([is_event(*pair) for pair in pairs], index=frame.index, dtype=bool),
+        outcome=pd.Series(words[place], index=frame.index, dtype=object),
+        event=pd.Series(np.array([is_event(*pair) for pair in pairs], dtype=bool)[place], index=frame.index),
         passed=given.where(given.notna(), derived).astype(bool),
     )
+
+
+def _distinct_rows(frame: pd.DataFrame, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For each row the number of its kind, as some columns tell kinds apart, and the first row of each kind."""
+    key = np.zeros(len(frame), dtype=np.intp)
+    for name in names:
+        code, values = pd.factorize(frame[name])
+        key, _ = pd.factorize(key * (len(values) + 1) + code + 1)
+    return key, np.flatnonzero(~pd.Series(key).duplicated().to_numpy())
 
 
 def facts_of_rows(frame: pd.DataFrame, reads: Sequence[str] = ()) -> list[Facts]:

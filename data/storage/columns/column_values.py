@@ -146,7 +146,7 @@ class StoredColumn(TypeDecorator[Any]):
         kind, fits, met = self.rule.kind, self.rule.fits, self.rule.is_met
 
         def read(value: Any) -> Any:
-            if value is None or (value.__class__ is kind and fits is None):
+            if value is None or (value.__class__ is kind and (fits is None or fits(value))):
                 return value
             made = value if convert is None else convert(value)
             if met(made):
