@@ -11,6 +11,8 @@ from gnomon.calibration.cards.card_file import with_hash
 from gnomon.calibration.cards.card_parts import card_parts
 from gnomon.calibration.cards.label_agreement import label_agreement, label_pairs
 from gnomon.calibration.cards.reliable_rates import withheld_rates
+from gnomon.calibration.labels.views import one_label_reading
+from gnomon.calibration.observations.shared_reading import one_verdict_reading
 from gnomon.calibration.results.agreement import Agreement
 from gnomon.calibration.results.audit import AuditDocument, AuditResult, JudgeAudit, MethodComparison, ViewAudit
 from gnomon.calibration.results.error_rates import ErrorRates
@@ -22,6 +24,8 @@ from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 
 
+@one_label_reading()
+@one_verdict_reading()
 def make_card(
     store: Store,
     document: AuditResult,

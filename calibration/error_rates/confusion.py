@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import case, func, or_, select
 
-from gnomon.calibration.error_rates.judged_counts import JUDGED, JudgedTrials, trial_counts
+from gnomon.calibration.error_rates.judged_counts import JudgedTrials, judged_rows, trial_counts
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
 from gnomon.calibration.labels.sampling_strata import AUDIT, BY_VERDICT, RANDOM, UNCERTAIN
 from gnomon.calibration.labels.selecting_judges import stratifying_versions
 from gnomon.calibration.labels.views import true_labels
 from gnomon.calibration.numerics.effective_counts import effective_count
 from gnomon.calibration.numerics.proportions import Count, difference_interval, newcombe_difference, wilson_interval
-from gnomon.calibration.observations.disputes import disputed_among
-from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits, verdicts_with_outcomes
+from gnomon.calibration.observations.frames import arms_in, frame_of, judge_frame, judge_splits
+from gnomon.calibration.observations.shared_reading import known_or_read
+from gnomon.calibration.observations.verdict_table import VerdictTable, read_verdict_table
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import Arm, IntervalEstimate, VerdictState
 from gnomon.data.storage.store import Store
@@ -91,9 +92,7 @@ def collect_evidence(
     return pair_with_labels(judged_trials(store, versions, splits=splits), reference_table(store, view))
 
 
-def judged_trials(
-    store: Store, versions: Sequence[str], *, splits: Sequence[str] | None = None, heard: pd.DataFrame | None = None
-) -> list[pd.DataFrame]:
+def judged_trials(store: Store, versions: Sequence[str], *, splits: Sequence[str] | None = None) -> list[pd.DataFrame]:
     """The `judged` frames of `collect_evidence`, which are the same in every view of the labels.
 
     Parameters
@@ -104,45 +103,24 @@ def judged_trials(
         Judge versions.
     splits : sequence of str, optional
         Splits to measure on, by default those of `judge_splits`.
-    heard : pandas.DataFrame, optional
-        Verdicts of these versions and of the newest version of every judge (`verdicts_of`), if already read.
 
     Returns
     -------
     list of pandas.DataFrame
-        One frame per version, with the columns of `JUDGED`.
+        One frame per version, with the columns of `JUDGED`, in the order of its verdicts.
     """
     table = store.read_frame(select(judge_table.c.version, judge_table.c.kind))
     kinds = dict(zip(table["version"], table["kind"], strict=True))
-    heard = verdicts_of(store, versions) if heard is None else heard
-    panel = heard[heard["judge"].isin(stratifying_versions(store))]
-    disputed, said = disputed_among(panel), _outcomes_by_judge(panel)
-    heard = heard.assign(disputed=heard["trial"].isin(disputed), said=[said.get(t, "") for t in heard["trial"]])
-    found = []
-    for version in versions:
-        asked = heard["split"].isin(judge_splits(str(kinds.get(version)), splits))
-        found.append(heard.loc[asked & (heard["judge"] == version), list(JUDGED)].reset_index(drop=True))
-    return found
+    own = [(version, judge_splits(str(kinds.get(version)), splits)) for version in versions]
+    stratifying = stratifying_versions(store)
+    heard = _verdicts_of(store, frozenset([*judge_frame(store)["version"], *stratifying, *versions]))
+    key = ("judged", store, heard.versions, tuple(own), tuple(stratifying))
+    return [rows.copy(deep=False) for rows in known_or_read(key, lambda: judged_rows(heard, own, stratifying))]
 
 
-def verdicts_of(store: Store, versions: Sequence[str]) -> pd.DataFrame:
-    """Counted verdicts of these judge versions, of the newest version of every judge, and of versions that chose labels
-    (`verdicts_with_outcomes`).
-
-    Parameters
-    ----------
-    store : Store
-        Store of the study.
-    versions : sequence of str
-        Judge versions.
-    """
-    return verdicts_with_outcomes(store, [*judge_frame(store)["version"], *stratifying_versions(store), *versions])
-
-
-def _outcomes_by_judge(heard: pd.DataFrame) -> dict[str, str]:
-    """For each trial, the judges that see an event in it, in order."""
-    seen = heard[heard["event"]].sort_values("judge")
-    return {str(trial): " ".join(part) for trial, part in seen.groupby("trial")["judge"]}
+def _verdicts_of(store: Store, versions: frozenset[str]) -> VerdictTable:
+    names = sorted(versions)
+    return known_or_read(("table", store, versions), lambda: read_verdict_table(store, names, with_order=True))
 
 
 def reference_table(store: Store, view: str) -> pd.DataFrame:
@@ -447,6 +425,12 @@ def verdict_times(store: Store, versions: Sequence[str], trials: Sequence[str] |
     pandas.DataFrame
         Columns trial, judge (version), at (UTC; missing if the stored time cannot be parsed).
     """
+    asked = None if trials is None else tuple(trials)
+    key = ("times", store, tuple(versions), asked)
+    return known_or_read(key, lambda: _read_times(store, versions, trials)).copy(deep=False)
+
+
+def _read_times(store: Store, versions: Sequence[str], trials: Sequence[str] | None) -> pd.DataFrame:
     column = verdict_table.c
     query = select(column.trial, column.judge, column.created_at)
     times = frame_of(store, query.where(column.sample == 0, column.judge.in_(list(versions))), trials)

@@ -84,6 +84,37 @@ def count_judged(
     return found
 
 
+def judged_rows(
+    table: VerdictTable, splits: Sequence[tuple[str, Sequence[str]]], stratifying: Sequence[str]
+) -> list[pd.DataFrame]:
+    """For each judge version the trials that it is measured on, one row each, in the order of its verdicts.
+
+    Parameters
+    ----------
+    table : VerdictTable
+        Verdicts of these versions and of the stratifying ones, with their order.
+    splits : sequence of (version, splits)
+        The judge versions, each with the splits that it is measured on.
+    stratifying : sequence of str
+        Versions whose verdicts choose labels (`gnomon.calibration.labels.selecting_judges`).
+
+    Returns
+    -------
+    list of pandas.DataFrame
+        The columns of `JUDGED`.
+    """
+    choice = _selection(table, stratifying)
+    kinds = table.kinds.astype(dict.fromkeys(("subject", "arm", "target", "split"), "str"))
+    found = []
+    for version, own in splits:
+        kind = np.where(table.is_split(own), table.counted_kinds(version), UNHEARD)
+        here = np.flatnonzero(kind >= 0)
+        here = here[np.argsort(table.order[here, table.place_of(version)], kind="stable")]
+        rows = kinds.iloc[kind[here]].reset_index(drop=True)
+        found.append(_with_choice(rows, table, choice, here))
+    return found
+
+
 def _selection(table: VerdictTable, stratifying: Sequence[str]) -> _Selection:
     n = len(table.trials)
     codes = {name: number for number, name in enumerate(OUTCOMES)}
@@ -135,6 +166,11 @@ def _labelled_rows(
 ) -> pd.DataFrame:
     here = places[kind[places] >= 0]
     about = table.kinds.iloc[kind[here]].reset_index(drop=True)
+    return _with_choice(about, table, choice, here)
+
+
+def _with_choice(about: pd.DataFrame, table: VerdictTable, choice: _Selection, here: NDArray[np.intp]) -> pd.DataFrame:
+    """Kinds of the verdicts on some trials with the trials and what chose labels, in the columns of `JUDGED`."""
     rows = about.assign(
         trial=table.trials.iloc[here].to_numpy(),
         disputed=choice.disputed[here],

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
 from gnomon.calibration.observations import sql_outcomes
 from gnomon.calibration.observations.frames import fit_judges, judge_frame
 from gnomon.data.storage.store import Store
@@ -23,9 +21,3 @@ def disputed_trials(store: Store, judges: Sequence[str] | None = None) -> set[st
     """
     chosen = fit_judges(store) if judges is None else judge_frame(store, judges)
     return sql_outcomes.disputed_trials(store, chosen["version"].tolist())
-
-
-def disputed_among(verdicts: pd.DataFrame) -> set[str]:
-    """Ids of trials with more than one outcome in a frame of verdicts with columns trial and outcome."""
-    kinds = verdicts.groupby("trial")["outcome"].nunique()
-    return set(kinds.index[kinds > 1])

@@ -65,6 +65,8 @@ class VerdictTable:
         Row of `kinds`, or `UNHEARD` without a verdict that counts.
     at : array (n, V) of int
         Time of the first call, whatever came of it, in microseconds since 1970; `NO_TIME` if none is known.
+    order : array (n, V) of int
+        Number of the verdict's row in the database, 0 without one; no columns unless they were asked for.
     """
 
     trials: pd.Series[str]
@@ -74,6 +76,7 @@ class VerdictTable:
     kinds: pd.DataFrame
     kind: Places
     at: Moments
+    order: NDArray[np.int64]
 
     def place_of(self, version: str) -> int:
         """Column of a judge version."""
@@ -95,7 +98,7 @@ class VerdictTable:
         return np.flatnonzero(self.trials.isin(set(trials)).to_numpy())
 
 
-def read_verdict_table(store: Store, versions: Sequence[str]) -> VerdictTable:
+def read_verdict_table(store: Store, versions: Sequence[str], *, with_order: bool = False) -> VerdictTable:
     """Read the trials of `frames.trial_frame` with the first verdict of judge versions.
 
     Parameters
@@ -104,6 +107,8 @@ def read_verdict_table(store: Store, versions: Sequence[str]) -> VerdictTable:
         Store of the study.
     versions : sequence of str
         Judge versions.
+    with_order : bool, default False
+        Also the numbers of the verdicts' rows.
 
     Raises
     ------
@@ -115,14 +120,16 @@ def read_verdict_table(store: Store, versions: Sequence[str]) -> VerdictTable:
     with store.read_transaction() as connection:
         trials, cells, cell = _read_trials(connection, asked)
         heard = _Heard.of_trials(trials, cells["target"].tolist(), cell, names, code)
-        for columns in fetch_columns(connection, _verdict_query(names, code)) if names else ():
+        query = _verdict_query(names, code, with_order=with_order)
+        for columns in fetch_columns(connection, query) if names else ():
             heard.add_rows(columns)
     heard.place_rows()
     _check_cells(cells)
     for place, version in enumerate(names):
         check_flags(store, version, heard.codes[:, place])
     kinds, kind = distinct_verdicts(cells, cell, heard.codes, code, load_settings(store).rule)
-    return VerdictTable(trials, cells, cell, names, kinds, kind, heard.at)
+    order = heard.order if with_order else heard.order[:, :0]
+    return VerdictTable(trials, cells, cell, names, kinds, kind, heard.at, order)
 
 
 def _read_trials(
@@ -143,7 +150,7 @@ def _read_trials(
     return trials.take(order).reset_index(drop=True), pd.DataFrame(list(cells), columns=list(AXES), dtype=object), cell
 
 
-def _verdict_query(versions: Sequence[str], code: VerdictCode) -> Select[Any]:
+def _verdict_query(versions: Sequence[str], code: VerdictCode, *, with_order: bool) -> Select[Any]:
     """The first verdicts of some versions with the number of their flags, in the order in which they are stored.
 
     The table is read from one end to the other, which takes a third of the time of looking verdicts up by trial.
@@ -152,7 +159,8 @@ def _verdict_query(versions: Sequence[str], code: VerdictCode) -> Select[Any]:
     said = case((column.state == str(VerdictState.OK), code.encode_flags()), else_=0)
     parts = [type_coerce(column[name], String).label(name) for name in ("trial", "judge", "concept", "created_at")]
     judge = func.coalesce(column.judge, "")  # not the index of judges, which would have every row looked up
-    return select(*parts, said.label("flags")).where(column.sample == 0, judge.in_(versions))
+    number = (column.id,) if with_order else ()
+    return select(*parts, said.label("flags"), *number).where(column.sample == 0, judge.in_(versions))
 
 
 @dataclass(slots=True, eq=False)
@@ -173,10 +181,12 @@ class _Heard:
         Numbers of the verdicts; 0 where there is none that counts.
     at : array (n, V) of int
         Times of the calls in microseconds since 1970; `NO_TIME` where none is known.
+    order : array (n, V) of int
+        Numbers of the verdicts' rows, where they are read.
     concepts : dict of str or None to int
         Number of each concept that was named or injected.
     waiting : list of tuple of arrays
-        Rows that are not placed yet: trial, version, concept, flags, time.
+        Rows that are not placed yet: trial, version, concept, time, flags, and the row's number if it is read.
     """
 
     trials: pa.Array
@@ -185,6 +195,7 @@ class _Heard:
     code: VerdictCode
     codes: NDArray[np.int64]
     at: Moments
+    order: NDArray[np.int64]
     concepts: dict[object, int]
     waiting: list[tuple[Any, ...]]
 
@@ -208,21 +219,22 @@ class _Heard:
             code=code,
             codes=np.zeros(shape, dtype=np.int64),
             at=np.full(shape, NO_TIME, dtype=np.int64),
+            order=np.zeros(shape, dtype=np.int64),
             concepts=concepts,
             waiting=[],
         )
 
     def add_rows(self, columns: Sequence[list[Any]]) -> None:
         """Add a batch of the columns of `_verdict_query`."""
-        trials, judges, named, times, flags = columns
+        trials, judges, named, times, *numbers = columns
         known = self.concepts
         self.waiting.append(
             (
                 text_array(trials),
                 np.array([self.versions[judge] for judge in judges], dtype=np.int32),
                 np.array([known.setdefault(concept, len(known)) for concept in named], dtype=np.int32),
-                np.array(flags, dtype=np.int64),
                 _microseconds(times),
+                *(np.array(each, dtype=np.int64) for each in numbers),
             )
         )
         if len(self.waiting) >= PORTION:
@@ -234,13 +246,15 @@ class _Heard:
             return
         trials = pa.chunked_array([rows[0] for rows in self.waiting])
         place = compute.fill_null(compute.index_in(trials, value_set=self.trials), UNHEARD).to_numpy()
-        judge, concept, flags, at = (np.concatenate(part) for part in list(zip(*self.waiting, strict=True))[1:])
+        judge, concept, at, flags, *order = (np.concatenate(part) for part in list(zip(*self.waiting, strict=True))[1:])
         self.waiting.clear()
         there = np.flatnonzero(place >= 0)
         row, column = place[there], judge[there]
         told = self.code.with_concepts(flags[there], concept[there], self.targets[row], self.concepts[NONE])
         self.codes[row, column] = told
         self.at[row, column] = at[there]
+        for numbers in order:
+            self.order[row, column] = numbers[there]
 
 
 def _microseconds(stamps: Sequence[object]) -> Moments:

@@ -232,11 +232,17 @@ def _with_places(store: Store, version: str, axis: str, rows: pd.DataFrame) -> p
         return rows.merge(known, on="trial", how="left")
     if axis == "date":
         times = verdict_times(store, [version])
-        days = times.assign(date=times["at"].dt.strftime("%Y-%m-%d"))[["trial", "date"]]
+        days = times[["trial"]].assign(date=_day_names(times["at"]))
         return rows.merge(days, on="trial", how="left")
     if axis not in PLACES:
         return rows.merge(field_values(store, axis).rename(columns={"value": axis}), on="trial", how="left")
     return rows
+
+
+def _day_names(times: pd.Series[pd.Timestamp]) -> pd.Series[str]:
+    """The day of each time, such as 2026-02-28: a million times are of a few days."""
+    days = times.dt.floor("D")
+    return days.map({day: f"{day:%Y-%m-%d}" for day in days.dropna().unique()})
 
 
 def _elsewhere(column: pd.Series[str], name: str, learnt: Sequence[str]) -> pd.Series[bool]:
