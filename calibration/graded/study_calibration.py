@@ -107,9 +107,12 @@ def scored_trials(store: Store, version: str) -> pd.DataFrame:
         Columns trial, score, whole (whether it is the judge's single score) and stands_in (whether the verdict's own
         answers stand in for scores); no row where the version gave no score at all.
     """
+    known, in_raw = _kept_scores(store, version), _judge_named(store, version)[1] in SCORES_IN_RAW
+    if not known and not in_raw:
+        none = np.zeros(0, dtype=bool)
+        return pd.DataFrame({"trial": [], "score": np.zeros(0), "whole": none, "stands_in": none})
     heard = verdicts_with_outcomes(store, [version])
-    known = _kept_scores(store, version)
-    if _judge_named(store, version)[1] in SCORES_IN_RAW and len(known) < len(heard):
+    if in_raw and len(known) < len(heard):
         known = {**_raw_scores(store, version), **known}
     is_whole = any(SCORE in scores for scores in known.values())
     there = heard["trial"].isin(set(known)) | (bool(known) and not is_whole)
