@@ -8,7 +8,6 @@ import pandas as pd
 import streamlit as st
 from sqlalchemy import select
 
-from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.headline_estimates import show_headline
 from gnomon.dashboard.components.table_panel import show_table
@@ -146,7 +145,7 @@ def _show_what_was_run(store: Store, found: StudyOverview) -> None:
         with st.expander("Verdicts"):
             _show_verdicts(found)
         with st.expander("Labels"):
-            _show_labels(store, found)
+            _show_labels(found)
     with st.expander("Fits"):
         _show_fits(found)
 
@@ -237,7 +236,7 @@ def _show_verdicts(found: StudyOverview) -> None:
     _show_frame("verdicts", told, table.rename(columns={usable: "usable"}).reset_index())
 
 
-def _show_labels(store: Store, found: StudyOverview) -> None:
+def _show_labels(found: StudyOverview) -> None:
     if found.labels.empty:
         st.text("No labels yet.")
         return
@@ -248,7 +247,7 @@ def _show_labels(store: Store, found: StudyOverview) -> None:
         _show_frame("labelled-trials", told, by_arm.reset_index())
     with right:
         _show_frame("raters", "Labelled trials by rater and split, and later label changes.", by_rater(found.events))
-    st.caption(label_funnel(store, found.settings.label_view).words)
+    st.caption(non_breaking(escape_markdown(found.funnel)))
     st.caption("Judges are trained on the train split, tuned on dev and measured on dev and test, never on train.")
 
 

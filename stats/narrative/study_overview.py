@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import func, select
 
+from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.calibration.labels.truth_summary import summarize_truth
-from gnomon.calibration.labels.views import label_events, reference_labels
+from gnomon.calibration.labels.views import label_events, one_label_reading, reference_labels
 from gnomon.calibration.measure_counts import MeasureCount, all_measure_counts
 from gnomon.calibration.observations.frames import MEASURING, judge_frame
 from gnomon.calibration.results.truth_summary import TruthSummary
@@ -39,7 +40,8 @@ class StudyOverview:
     the reference label of each trial with its arm; `events` all label events of people; `truth` the rule that makes one
     truth of several raters' labels; `fits` the newest fit of each view;
     `measured` the counts of measures that judges do not read; `outside` says how many trials lie outside the design,
-    `external` what is known of judges' errors that come from another study.
+    `external` what is known of judges' errors that come from another study, `funnel` how many labels each estimate
+    uses.
     """
 
     settings: StudySettings
@@ -54,6 +56,7 @@ class StudyOverview:
     measured: list[MeasureCount]
     outside: str = ""
     external: tuple[str, ...] = ()
+    funnel: str = ""
 
     @property
     def counts_only(self) -> bool:
@@ -88,6 +91,7 @@ class StudyOverview:
         return bool(self.outdated)
 
 
+@one_label_reading()
 def summarize_study(store: Store) -> StudyOverview:
     """Count what the store holds."""
     settings = load_settings(store)
@@ -116,6 +120,7 @@ def summarize_study(store: Store) -> StudyOverview:
         truth=summarize_truth(store, view),
         outside=outside_sentence(store),
         external=external_caveats(store),
+        funnel="" if settings.counts_only else label_funnel(store, view).words,
         measured=all_measure_counts(store, [str(name) for name in cells["subject"].unique()]),
     )
 
