@@ -26,8 +26,8 @@ READINGS: Mapping[str, float] = {"none": 0.0, "half": 0.5, "all": 1.0}
 def undecided_range(store: Store, version: str, view: str) -> UndecidedLabels | None:
     """What undecided labels leave open for one judge version; None where every label decides.
 
-    A label that leaves the outcome open is no truth that a judge is measured by; the hierarchical fit alone reads it, as
-    a set of classes (`stats.cells.open_labels`). Here it is read in three ways.
+    A label that leaves the outcome open is no truth that judges are measured by; the hierarchical fit alone reads it,
+    as a set of classes (`stats.cells.open_labels`). Here it is read in three ways.
     Estimands: the event rate of each arm (PPI++), sensitivity, specificity and agreement, with the undecided labels as
     no events, as half an event each (soft truth: the mean of both answers), and as events. Whatever the answers would
     be, the rate lies between the lower limit of the first and the upper limit of the last, as far as its intervals hold
