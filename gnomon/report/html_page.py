@@ -35,6 +35,8 @@ WIDE = 9
 """Columns from which a table is printed in small type."""
 LONG = 60
 """Letters from which a cell is a sentence, whose column is given room."""
+SHORT = 28
+"""Letters up to which cells of a column are not broken on screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +142,14 @@ def _page_block(block: Block, section: ReportSection, number: int, counter: _Cou
 def _table_block(block: ReportTable, number: int) -> PageBlock:
     table = block.table
     rows = tuple(tuple(map(non_breaking, row)) for row in table.texts())
-    sentences = [any(len(row[place]) > LONG for row in rows) for place in range(len(table.columns))]
+    longest = [max((len(row[place]) for row in rows), default=0) for place in range(len(table.columns))]
     return PageBlock(
         "table",
         block.title,
         str(number),
         f"table-{number}",
         caption=non_breaking(table.caption),
-        headings=tuple(map(_page_heading, table.columns, sentences)),
+        headings=tuple(map(_page_heading, table.columns, longest)),
         rows=rows,
         notes=tuple(map(non_breaking, table.notes)),
         is_tall=len(table.rows) > TALL,
@@ -155,10 +157,11 @@ def _table_block(block: ReportTable, number: int) -> PageBlock:
     )
 
 
-def _page_heading(column: TableColumn, is_sentence: bool) -> PageHeading:
+def _page_heading(column: TableColumn, longest: int) -> PageHeading:
     terms = [load_glossary()[name] for name in column.terms if name in load_glossary()]
     told = " ".join(_plain(term.definition) for term in terms)
-    style = "number" if column.kind != "text" else "words long" if is_sentence else "words"
+    width = " long" if longest > LONG else " short" if longest <= SHORT else ""
+    style = f"words{width}" if column.kind == "text" else "number"
     return PageHeading(column.heading, style, told, f"term-{slug(terms[0].name)}" if terms else "")
 
 

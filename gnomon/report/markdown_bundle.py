@@ -37,9 +37,7 @@ def bundle_files(report: StudyReport, *, page: str = PAGE, folder: str = "") -> 
     folder : str, default ""
         Folder of all other files, as the page names it; "" for beside it.
     """
-    drawn = [(section, block) for section, block in report.blocks() if isinstance(block, ReportFigure | ReportTable)]
-    chosen = file_names(f"{section.id}-{_block_name(block)}" for section, block in drawn)
-    names = {id(block): name for (_, block), name in zip(drawn, chosen, strict=True)}
+    names = {**_names_of(report, ReportFigure), **_names_of(report, ReportTable)}
     at = f"{folder}/" if folder else ""
     files: dict[str, bytes] = {}
     for _, block in report.blocks():
@@ -60,6 +58,13 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
         for path, content in files.items():
             archive.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED)
     return held.getvalue()
+
+
+def _names_of(report: StudyReport, kind: type[ReportFigure] | type[ReportTable]) -> dict[int, str]:
+    """Names of files of all blocks of a kind, by the block's identity: that of its section, then its own."""
+    found = [(section, block) for section, block in report.blocks() if isinstance(block, kind)]
+    chosen = file_names(f"{section.id}-{_block_name(block)}" for section, block in found)
+    return {id(block): name for (_, block), name in zip(found, chosen, strict=True)}
 
 
 def _block_name(block: ReportFigure | ReportTable) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,10 +23,14 @@ from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.report import pdf
-from gnomon.report.document import write_report
+from gnomon.report.document import make_report, write_report
+from gnomon.report.html_page import html_page
+from gnomon.report.report_blocks import ReportSection, ReportTable, StudyReport
+from gnomon.report.study_material import read_material
 from gnomon.stats.narrative.next_steps import list_notices
 from gnomon.stats.narrative.study_overview import summarize_study
 from gnomon.stats.stored_fits import newest_fits
+from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
 from gnomon.study_file import StudyFile
 
 HOSTILE = "<script>document.title='x'</script>"
@@ -101,6 +107,16 @@ def study(store: Store, make_trial: Callable[..., Trial], tmp_path: Path) -> Ope
     return OpenStudy(tmp_path, file, store)
 
 
+@pytest.fixture
+def chromium_to_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that prints: the machine's own, else Playwright's."""
+    if not any(map(shutil.which, pdf.BROWSERS)):
+        fetched = sorted(Path.home().glob(".cache/ms-playwright/chromium-*/chrome-linux*/chrome"))
+        if not fetched and os.environ.get("GNOMON_REQUIRE_BROWSER") != "1":
+            pytest.skip("no Chromium to print with")
+        monkeypatch.setenv("GNOMON_BROWSER", str(fetched[-1]))
+
+
 def test_a_misfit_is_told_in_the_report_on_the_study_and_by_the_command(
     study: OpenStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,14 +151,21 @@ def test_a_corrected_figure_is_printed_only_where_the_audit_allows_it(study: Ope
 
     trials = list(study.store.load_trials())
     study.store.add_labels([Label(trials[0].id, "ann", NOTHING)])
-    page = write_report(study, tmp_path / "b.html").read_text(encoding="utf-8")
-    assert "no judge passes the audit" in page
-    assert not re.search(r"\+78|77\.7|0\.777", page)
+    told = content(study)
+    assert "no judge passes the audit" in told
+    assert not re.search(r"\+78|77\.7|0\.777", told)
 
     claimed = study.store.read_frame(tables.verdicts).set_index("trial")["claims"]
     study.store.add_labels([Label(t.id, "ben", EVENT if claimed[t.id] else NOTHING) for t in trials[1:]])
-    page = write_report(study, tmp_path / "c.html").read_text(encoding="utf-8")
-    assert "+78 %" in Read(page).text.replace("\u00a0", " ")
+    assert "+78 %" in content(study)
+
+
+def content(study: OpenStudy) -> str:
+    """All that a report says, without drawing it."""
+    blocks = [block for _, block in make_report(read_material(study)).blocks()]
+    rows = [str(row) for block in blocks if isinstance(block, ReportTable) for row in block.table.texts()]
+    said = [block if isinstance(block, str) else getattr(block, "text", "") for block in blocks]
+    return " ".join([*said, *rows]).replace("\u00a0", " ")
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(study: OpenStudy, tmp_path: Path) -> None:
@@ -152,13 +175,17 @@ def test_the_page_asks_for_nothing_and_runs_nothing(study: OpenStudy, tmp_path: 
     assert HOSTILE in page.text
 
 
+def test_markdown_and_archive_hold_the_same_files(study: OpenStudy, tmp_path: Path) -> None:
+    page = write_report(study, tmp_path / "a.md").read_text(encoding="utf-8")
+    assert "+12 % (+11 to +13)" in page
+    assert (tmp_path / "a-files" / "references.bib").is_file()
+    beside = {str(path.relative_to(tmp_path / "a-files")) for path in (tmp_path / "a-files").rglob("*.*")}
+    with zipfile.ZipFile(write_report(study, tmp_path / "a.zip")) as archive:
+        assert set(archive.namelist()) == {"report.md", *beside}
+
+
 @pytest.mark.browser
-def test_the_report_as_pdf_holds_what_the_page_holds(study: OpenStudy, tmp_path: Path, monkeypatch) -> None:
-    if not any(map(shutil.which, pdf.BROWSERS)):
-        fetched = sorted(Path.home().glob(".cache/ms-playwright/chromium-*/chrome-linux*/chrome"))
-        if not fetched and os.environ.get("GNOMON_REQUIRE_BROWSER") != "1":
-            pytest.skip("no Chromium to print with")
-        monkeypatch.setenv("GNOMON_BROWSER", str(fetched[-1]))
+def test_the_report_as_pdf_holds_what_the_page_holds(study: OpenStudy, tmp_path: Path, chromium_to_print: None) -> None:
     out = write_report(study, tmp_path / "a.pdf")
     pages = PdfReader(out).pages
     text = " ".join(" ".join(page.extract_text().split()) for page in pages).replace("\u00a0", " ")
@@ -166,6 +193,22 @@ def test_the_report_as_pdf_holds_what_the_page_holds(study: OpenStudy, tmp_path:
     assert "there are no labels, so judge error rates are unknown" in text
     assert HOSTILE in text
     assert sum(len(page.images) for page in pages) == 0, "figures are drawn, not photographed"
+    for title in ("All estimates of this fit", "Outcomes by model and arm", "Priors"):
+        assert title in text, "tables are open in print"
+    assert [round(float(end)) for end in pages[0].mediabox[2:]] == [595, 842]
+
+
+@pytest.mark.browser
+def test_a_long_table_has_its_heading_on_each_page_of_letter_paper(chromium_to_print: None) -> None:
+    columns = (TableColumn("model", "Heading of models"), TableColumn("rate", "Rate", "rate"))
+    table = EstimateTable("long", "", columns, tuple({"model": f"m{place}", "rate": 0.5} for place in range(150)))
+    section = ReportSection("one", "One")
+    section.tabulate("Long", table)
+    printed = pdf.html_to_pdf(html_page(StudyReport("s", "", "", (section,)), paper="letter"))
+    pages = PdfReader(io.BytesIO(printed)).pages
+    assert [round(float(end)) for end in pages[0].mediabox[2:]] == [612, 792]
+    assert len(pages) > 2
+    assert all("Heading of models" in page.extract_text() for page in pages)
 
 
 def test_without_a_browser_a_pdf_is_refused_before_any_work(study: OpenStudy, tmp_path: Path, monkeypatch) -> None:
@@ -183,6 +226,8 @@ def test_without_a_browser_a_pdf_is_refused_before_any_work(study: OpenStudy, tm
 def test_a_study_without_a_fit_or_a_place_to_write_is_one_line(study: OpenStudy, tmp_path: Path, store: Store) -> None:
     with pytest.raises(InputError, match=r"report '.*a\.docx': name it \.html, \.pdf, \.md or \.zip"):
         write_report(study, tmp_path / "a.docx")
+    with pytest.raises(InputError, match="paper 'a5' is not known: choose from a4, letter"):
+        write_report(study, tmp_path / "a.pdf", paper="a5")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_report(study, tmp_path / "file" / "a.html")

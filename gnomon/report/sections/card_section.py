@@ -67,10 +67,13 @@ def _add_tests(made: ReportSection, card: CalibrationCard) -> None:
     """Whether errors travel, what the judge is fooled by, and attacks."""
     judge = card.basis.judge.name
     made.say(*(each.words for each in (card.parts.transport or {}).values()))
-    made.tabulate(f"Do the errors of {judge} travel?", card_tables.place_table(card))
-    made.tabulate(f"Rates of {judge} where learnt and where used", card_tables.transport_table(card))
-    made.say(*(card.parts.susceptibility.words if card.parts.susceptibility is not None else ()))
-    made.tabulate(f"What {judge} is fooled by", card_tables.covariate_table(card))
+    if card.basis.rules.margin is not None:
+        made.tabulate(f"Do the errors of {judge} travel?", card_tables.place_table(card))
+        made.tabulate(f"Rates of {judge} where learnt and where used", card_tables.transport_table(card))
+    if (found := card.parts.susceptibility) is not None:
+        made.say(*found.words)
+        if any(effect.difference is not None for effect in found.effects):
+            made.tabulate(f"What {judge} is fooled by", card_tables.covariate_table(card))
     if card.parts.attack is not None:
         made.say(card_sentences.attack_sentence(card.parts.attack))
         made.tabulate(f"Attacks on {judge}", card_tables.attack_table(card))
