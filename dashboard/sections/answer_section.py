@@ -14,6 +14,7 @@ from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.outcome_counts import OutcomeCount, study_outcomes
 from gnomon.stats.charts.outcome_charts import outcome_chart, outcome_frame
+from gnomon.stats.estimand_registry import ESTIMANDS, NET_CLAIMED, NET_RAW
 from gnomon.stats.narrative.formatting import escape_markdown, format_percent, format_points, non_breaking
 from gnomon.stats.narrative.study_answer import AnswerValue, StudyAnswer, range_values
 from gnomon.stats.results import YoudenRow
@@ -21,8 +22,10 @@ from gnomon.stats.tables.estimate_table import EstimateTable, Interval, TableCol
 from gnomon.stats.tables.outcome_table import outcome_table
 
 ALL_MODELS = "All models"
-CARD = 200
-"""Width of a card in pixels; cards wrap where the page is narrow."""
+CARD, NUMBER = 236, 180
+"""Width of a card and of a plain number in pixels; they wrap where the page is narrow."""
+SHORT_LABELS = {NET_CLAIMED: "Net, named or not", NET_RAW: "Net detection"}
+"""What a card calls an estimate whose label is too long for it; the line below says whether it is corrected."""
 BASIS = "Posterior means with 95 % intervals, {basis}."
 
 
@@ -46,7 +49,8 @@ def show_answer(answer: StudyAnswer) -> None:
             _judge_card(row)
     basis = BASIS.format(basis=answer.basis)
     if answer.judges:
-        basis += " Youden's J is that of the corrected fit, from all labels; Judges has the audit's."
+        judge = answer.judges[0].judge
+        basis += f" Youden's J of {judge} is that of the corrected fit, from all labels; Judges has the audit's."
     st.caption(non_breaking(escape_markdown(basis)))
 
 
@@ -54,9 +58,9 @@ def _value_card(value: AnswerValue) -> None:
     row = value.interval
     if row is None:
         why = escape_markdown(f"{value.definition} Not shown: {value.reason.rstrip('.')}.")
-        st.metric(value.label, "withheld", help=why, width=CARD, border=True)
+        st.metric(_card_label(value), "withheld", help=why, width=CARD, border=True)
         return
-    _card(value.label, *_told(value), escape_markdown(value.definition))
+    _card(_card_label(value), *_told(value), escape_markdown(value.definition))
 
 
 def _range_card(answer: StudyAnswer, value: AnswerValue, least: str, most: str) -> None:
@@ -64,14 +68,20 @@ def _range_card(answer: StudyAnswer, value: AnswerValue, least: str, most: str) 
     means = [row.mean for row in rows if row is not None]
     low, high = (_percent(end, value) for end in (min(means), max(means)))
     told = [value.definition, f"Least: {least}", f"Greatest: {most}"]
-    _card(value.label, f"{low} to {high} %", "across models", "\n\n".join(map(escape_markdown, told)))
+    _card(_card_label(value), f"{low} to {high} %", "across models", "\n\n".join(map(escape_markdown, told)))
 
 
 def _judge_card(row: YoudenRow) -> None:
-    label = f"Youden's J of {row.judge}, {row.arm}"
+    label = f"Youden's J, {row.arm}"
     shown = f"{row.mean:.2f}".replace("-", "−")
     ends = " to ".join(f"{end:.2f}".replace("-", "−") for end in (row.low95, row.high95))
     _card(label, shown, f"{ends} (95 %)", define_terms("Youden's J"))
+
+
+def _card_label(value: AnswerValue) -> str:
+    about = ESTIMANDS.find(value.estimand) if value.estimand in ESTIMANDS else None
+    name = about.corrects or about.name if about else ""
+    return SHORT_LABELS.get(name, value.label)
 
 
 def _card(label: str, value: str, under: str, help_: str) -> None:
@@ -107,7 +117,7 @@ def show_judges(answer: StudyAnswer) -> None:
     columns = (TableColumn("judge", "Judge", terms=("judge",)), *(TableColumn(arm, arm, "number") for arm in arms))
     rows = tuple({"judge": name, **{arm: known.get((name, arm)) for arm in arms}} for name in names)
     caption = "Youden's J of the event in each arm, posterior of the corrected fit from all labels and verdicts."
-    with st.expander(f"Youden's J of all {len(names)} judges"):
+    with st.expander(f"Youden's J of {len(names)} judges"):
         show_table(EstimateTable("judge-youden", caption, columns, rows))
 
 

@@ -170,7 +170,7 @@ def _study_summary(store: Store, found: StudyOverview) -> None:
 
 
 def _number(label: str, value: str, help_: str) -> None:
-    st.metric(label, value, help=help_, width=answer_section.CARD)
+    st.metric(label, value, help=help_, width=answer_section.NUMBER)
 
 
 def _show_notice(note: Notice) -> None:

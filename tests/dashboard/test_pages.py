@@ -51,6 +51,15 @@ def test_the_study_page_says_what_matters_and_what_to_do_next(visit):
     page.get_by_role("heading", name="Label").wait_for()
 
 
+def test_a_link_to_the_study_page_by_its_name_opens_it(visit):
+    page = visit("demo", "study")
+    page.get_by_role("heading", name="demo", level=1).wait_for()
+    page.get_by_role("heading", name="SmolLM2-135M: identification 35").wait_for()
+    assert page.get_by_text("Page not found").count() == 0
+    assert page.get_by_role("link", name="Study", exact=True).count() == 1
+    no_error(page)
+
+
 def test_a_failed_fit_is_shown_as_failed_and_its_figures_are_not(visit):
     page = visit("failed")
     page.get_by_text("The fit 'judged' failed (R-hat 1.210").wait_for()

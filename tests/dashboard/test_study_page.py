@@ -66,7 +66,7 @@ def test_one_model_is_answered_for_with_intervals(page: Callable[..., AppTest]) 
     assert "raw net detection −5 % " in app.subheader[0].value.replace("\xa0", " ")
     cards = {each.label: (each.value, each.delta) for each in app.metric}
     assert cards["Identification"] == ("35\xa0%", "25 to 45\xa0% (95\xa0%)")
-    assert cards["Raw net detection"] == ("−5\xa0%", "−17 to +7\xa0% (95\xa0%)")
+    assert cards["Net detection"] == ("−5\xa0%", "−17 to +7\xa0% (95\xa0%)")
     told = " ".join(each.value for each in app.caption)
     assert "outcome rule strict" in told
     assert [each.label for each in app.expander][-4:] == ["Design", "Verdicts", "Labels", "Fits"]
