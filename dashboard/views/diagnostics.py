@@ -10,6 +10,7 @@ from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.sections.coverage_section import show_coverage
+from gnomon.dashboard.sections.next_step_section import show_way_to_fit
 from gnomon.dashboard.sections.sampling_section import show_sampling
 from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import diagnostic_charts
@@ -30,7 +31,8 @@ def show_page() -> None:
     place, store = study_picker.current_study()
     fits = all_fitted(store)
     if not fits:
-        study_picker.suggest_command(place, "fit", "No fit yet.")
+        show_way_to_fit(place, store)
+        show_coverage()
         return
     st.subheader("Convergence", help=define_terms("R-hat", "effective sample size", "divergence"))
     for fit in fits.values():

@@ -11,6 +11,7 @@ from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.headline_estimates import study_caveat_strip
 from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.components.view_filters import filter_fit
+from gnomon.dashboard.sections.next_step_section import show_way_to_fit
 from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.narrative import fit_sentences as telling
@@ -31,8 +32,11 @@ def show_page() -> None:
     study_caveat_strip(fits)
     fit = _choose_fit(fits)
     st.caption(telling.WHY_REFUSALS)
-    if fit is None or fit.has_failed or fit.overall_estimates(REFUSAL).empty:
-        study_picker.suggest_command(place, "fit", "No fit of this study gives refusal yet.")
+    if not fits:
+        show_way_to_fit(place, store)
+        return
+    if fit is None or not has_refusal(fit):
+        _say_why_absent(fits)
         return
     fit = filter_fit(fit)
     if said := telling.refusal_headline(fit.estimands):
@@ -43,10 +47,28 @@ def show_page() -> None:
     st.caption(escape_markdown(fit.design))
 
 
+def has_refusal(fit: FitFrames) -> bool:
+    """Whether a fit gives refusal, over a design or in an arm."""
+    return not fit.has_failed and bool(
+        len(fit.overall_estimates(REFUSAL)) or len(fit.estimates_by_axis(REFUSAL, "arm"))
+    )
+
+
+def _say_why_absent(fits: Mapping[str, FitFrames]) -> None:
+    """Why no fit gives refusal: each fit's own reason; a further fit would give it no more than these."""
+    st.info("No fit of this study gives refusal.")
+    for view, fit in fits.items():
+        if fit.has_failed:
+            st.text(f"{view}: it failed its convergence checks ({'; '.join(fit.reasons)}), so it shows no estimate.")
+            continue
+        for reason in fit.why_not(REFUSAL) or ["it does not hold refusal: the verdicts or counts do not report it"]:
+            st.text(f"{view}: {reason.rstrip('.')}.")
+
+
 def _choose_fit(fits: Mapping[str, FitFrames]) -> FitFrames | None:
     """The fit to show: the uncorrected one, or the corrected one on request."""
     corrected = fits.get("corrected")
-    if corrected is None or corrected.has_failed or corrected.overall_estimates(REFUSAL).empty:
+    if corrected is None or not has_refusal(corrected):
         return fit_for(fits, REFUSAL)
     kind = st.segmented_control(
         "Verdicts", list(VIEWS), default="judged", required=True, format_func=VIEWS.__getitem__, key="verdicts",

@@ -12,6 +12,7 @@ from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.headline_estimates import show_headline
 from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.sections import answer_section
+from gnomon.dashboard.sections.next_step_section import show_step, study_overview
 from gnomon.data.arms import steered_arms
 from gnomon.data.glossary import define_terms
 from gnomon.data.records import Arm, VerdictState
@@ -30,9 +31,9 @@ from gnomon.stats.narrative.formatting import (
     non_breaking,
     with_reader_headings,
 )
-from gnomon.stats.narrative.next_steps import NextStep, Notice, list_notices, next_step
+from gnomon.stats.narrative.next_steps import Notice, list_notices, next_step
 from gnomon.stats.narrative.study_answer import StudyAnswer, answer_study, provenance_sentence
-from gnomon.stats.narrative.study_overview import StudyOverview, by_rater, distinct_values, summarize_study
+from gnomon.stats.narrative.study_overview import StudyOverview, by_rater, distinct_values
 from gnomon.stats.results import FAILED, REFUSED
 from gnomon.stats.tables.estimate_table import table_of_texts
 from gnomon.stats.tables.fit_table import fit_table
@@ -64,27 +65,12 @@ def show_page() -> None:
     answer_section.show_outcomes(place, store, _outcome_source(found))
     left, right = st.columns([3, 2], gap="large")
     with right:
-        _show_next_step(place, step)
+        st.subheader("Next step")
+        show_step(place, step)
     with left:
         _show_notices(list_notices(found))
     show_headline(frames)
     _show_what_was_run(store, found)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def study_overview(url: str, stamp: tuple[int, ...], _store: Store) -> StudyOverview:
-    """The counts of a study, kept until a fact is added to it.
-
-    Parameters
-    ----------
-    url : str
-        URL of the study's database; part of the cache key.
-    stamp : tuple of int
-        The study's change token; part of the cache key.
-    _store : Store
-        The study's store; not part of the cache key.
-    """
-    return summarize_study(_store)
 
 
 def _no_answer(found: StudyOverview) -> str:
@@ -93,7 +79,7 @@ def _no_answer(found: StudyOverview) -> str:
         return "No estimate: every fit failed its convergence checks."
     if found.fits:
         return "No estimate: the fits withhold them all."
-    if found.counts_only or (found.trial_count and not found.states.empty):
+    if found.can_be_fitted:
         return "No estimate yet: nothing has been fitted."
     if found.trial_count:
         return "No estimate yet: the trials have no verdicts."
@@ -175,19 +161,6 @@ def _number(label: str, value: str, help_: str) -> None:
 
 def _show_notice(note: Notice) -> None:
     st.markdown(f"{_MARK[note.level]} {non_breaking(escape_markdown(note.text))}")
-
-
-def _show_next_step(place: study_picker.StudyRef, step: NextStep) -> None:
-    st.subheader("Next step")
-    st.text(step.why)
-    if step.step:
-        st.code(place.shell_command(step.step), language=None, wrap_lines=True)
-    if step.page:
-        st.page_link(
-            st.session_state["pages"][step.page],
-            label=f"Open {step.page.capitalize()}",
-            icon=":material/arrow_forward:",
-        )
 
 
 def _show_trials(found: StudyOverview) -> None:

@@ -17,7 +17,7 @@ from gnomon.calibration.measure_counts import MeasureCount, all_measure_counts
 from gnomon.calibration.observations.frames import MEASURING, judge_frame
 from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.arms import ARMS, ArmSpec, judged_arms
-from gnomon.data.records import Exposure, LabelKind
+from gnomon.data.records import Exposure, LabelKind, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.design_scope import design_conditions, design_trials, outside_sentence
 from gnomon.data.storage.store import Store
@@ -84,6 +84,12 @@ class StudyOverview:
         found = usable["arm"].value_counts()
         there = self.cells["arm"].drop_duplicates()
         return {str(arm): int(found.get(arm, 0)) for arm in there[there.isin(judged_arms())]}
+
+    @property
+    def can_be_fitted(self) -> bool:
+        """Whether there is a verdict that counts, or published counts."""
+        usable = self.states.loc[self.states["state"] == str(VerdictState.OK), "n"].sum()
+        return self.counts_only or bool(usable)
 
     @property
     def stale_fits(self) -> bool:

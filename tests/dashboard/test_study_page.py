@@ -109,3 +109,20 @@ def test_diagnostics_without_kept_draws_say_so_and_name_a_command_that_can(page:
     tables = [each.value for each in app.dataframe]
     assert tables[0]["R-hat"].tolist() == [1.003, 1.003]
     assert any("as judged" in each.columns for each in tables)
+
+
+def test_a_page_without_a_fit_names_the_first_step_that_can_be_done(page: Callable[..., AppTest]) -> None:
+    app = page(lambda store: demo.fill(store, labels=False, fits=False), "refusal")
+    assert [each.value for each in app.code] == ["gnomon fit DIR"]
+
+
+def test_nothing_is_to_be_fitted_before_there_is_a_verdict(page: Callable[..., AppTest]) -> None:
+    settings = {"name": "new", "kind": "trials", "judges": ["lexicon"], "rule": "strict", "label_view": "blind"}
+    app = page(lambda store: store.save_settings({**settings, "concepts": [], "design": {}}), "refusal")
+    assert [each.value for each in app.code] == ["gnomon generate DIR"]
+
+
+def test_a_fit_that_failed_is_the_reason_and_not_a_circle(page: Callable[..., AppTest]) -> None:
+    app = page(demo.fill_failed, "refusal")
+    assert not app.code
+    assert any("failed its convergence checks (R-hat 1.210" in each.value for each in app.text)
