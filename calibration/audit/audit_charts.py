@@ -10,7 +10,15 @@ import pandas as pd
 
 from gnomon.calibration.audit.audit_frames import MEASURES, METHOD_NAMES
 from gnomon.calibration.error_rates.confusion import CLASSES
-from gnomon.calibration.plotting.theme import BLUE, GREY, LABEL_SIZE, WHITE_TEXT_FROM, arm_scale, share_scale
+from gnomon.calibration.plotting.theme import (
+    BLUE,
+    GREY,
+    LABEL_SIZE,
+    PERCENT_LABEL,
+    WHITE_TEXT_FROM,
+    arm_scale,
+    share_scale,
+)
 from gnomon.data.arms import ARMS
 
 CELL = 74
@@ -193,7 +201,10 @@ def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
     base = alt.Chart(rows).encode(
         y=alt.Y("method:N", sort=list(METHOD_NAMES.values()), title=None),
         x=alt.X(
-            "value:Q", title="Events", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", values=SHARE_TICKS)
+            "value:Q",
+            title="Events",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(labelExpr=PERCENT_LABEL, values=SHARE_TICKS),
         ),
         color=alt.Color("arm:N", scale=arm_scale(), legend=None),
         tooltip=[

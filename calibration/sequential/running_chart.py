@@ -34,7 +34,9 @@ def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[s
     """
     points = running_frame(rates)
     colour = arm_colours().get(rates[0].arm, GREY)
-    legend = alt.Legend(orient="top", symbolStrokeWidth=2, symbolSize=300, values=[each.kind for each in rates])
+    legend = alt.Legend(
+        orient="top", symbolType="stroke", symbolStrokeWidth=2, symbolSize=300, values=[each.kind for each in rates]
+    )
     dash = alt.StrokeDash("rate:N", title=None, scale=_scale_of(DASHES), legend=legend)
     base = alt.Chart(points).encode(
         x=alt.X("at:T", title=None, axis=alt.Axis(format="%d %b %H:%M", labelOverlap=True, tickCount=5))

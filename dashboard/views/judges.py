@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from gnomon.calibration.audit import audit_charts, audit_frames
 from gnomon.calibration.audit.document import audit_study
@@ -15,6 +14,7 @@ from gnomon.calibration.results.error_rates import EvidenceLevel
 from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
+from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.sections import comparison_section
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
 from gnomon.data.glossary import define_terms
@@ -24,18 +24,9 @@ from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.fit_sentences import arm_sentence
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, join_names, non_breaking
+from gnomon.stats.tables.calibration import judge_tables
 
 VIEW_NAMES = {"blind": "Blind only", "first": "First label of each rater", "current": "Current"}
-_SHARES = {
-    name: st.column_config.NumberColumn(shown, format="percent")
-    for name, shown in {"value": "share", "low": "95 % from", "high": "to"}.items()
-}
-_TOGETHER: dict[str, ColumnConfig | str] = {
-    **_SHARES,
-    "rate": "",
-    "errors": "judges err",
-    "value": st.column_config.NumberColumn("rate", format="percent"),
-}
 FEW = 4
 EVIDENCE_MARKS = {
     EvidenceLevel.STRONG: ":green[:material/check_circle:]",
@@ -185,6 +176,7 @@ def _error_rates(document: ViewAudit) -> None:
         rates,
         words="Sensitivity, specificity and Youden's J of each judge by arm, with 95 % intervals.",
     )
+    show_table(judge_tables.error_rate_table(document, reading or "as_event"))
     differences = audit_frames.difference_frame(document)
     if not differences.empty:
         show_chart(
@@ -263,12 +255,7 @@ def _agreement_section(document: ViewAudit, view: str) -> None:
         cell: f"{' and '.join(key)}: {apart[key]} with different outcomes" for key, cell in cells.items() if apart[key]
     }
     _read_cell(told, cells[clicked["a"], clicked["b"]] if clicked else None, "agreement cell")
-    st.caption(
-        "Trials chosen because judges disagree are excluded here: they were selected for disagreement. Base: share of "
-        "the commonest outcome among both members' answers; where it is near 1, coefficients are low for good members."
-    )
-    for pair in (pair for pair in pairs if pair.reason and pair.n + pair.selected):
-        st.caption(non_breaking(f"{escape_markdown(' and '.join(audit_frames.pair_names(pair)))}: {pair.reason}."))
+    show_table(judge_tables.agreement_table(document))
 
 
 def _of_pair(pair: PairAgreement) -> tuple[str, str, str, str]:
@@ -284,6 +271,7 @@ def _correction_methods(document: ViewAudit, judge: str) -> None:
         comparison,
         words=f"Event rate by arm by {judge}'s verdicts and by correction method, with 95 % intervals.",
     )
+    show_table(judge_tables.correction_table(document, judge))
     refused = comparison[(comparison["judge"] == judge) & comparison["reason"].notna()]
     reasons = list(refused["reason"].drop_duplicates())
     with st.container() if len(reasons) <= FEW else st.expander("Methods that cannot be used"):
@@ -305,11 +293,7 @@ def _panel_section(document: ViewAudit) -> None:
         "All judges combined: audit estimate",
         help=define_terms("audit estimate", "joint posterior", "conditional independence"),
     )
-    told = shown.assign(
-        rate=shown["rate"].str.capitalize(),
-        errors=shown["errors"].map({"independent": "Independent", "free": "Correlated"}),
-    )
-    st.dataframe(told, hide_index=True, column_config=_TOGETHER)
+    show_table(judge_tables.panel_table(document))
     verdict = document.together.verdict
     st.text(non_breaking(f"{verdict[:1].upper()}{verdict[1:]}."))
     st.caption(non_breaking(audit_frames.PANEL_NOTE))
@@ -325,11 +309,8 @@ def _revision_section(document: ViewAudit) -> None:
 
 def _contradiction_section(document: ViewAudit) -> None:
     st.subheader("Inconsistent verdicts and labels", help=define_terms("inconsistency"))
-    shown = audit_frames.contradiction_frame(document)
-    if shown.empty:
-        st.text("None: no verdict or label holds facts that exclude each other.")
-        return
-    st.dataframe(shown, hide_index=True, column_config=_SHARES)
+    none = "None: no verdict or label holds facts that exclude each other."
+    show_table(judge_tables.inconsistency_table(document), empty=none)
 
 
 def _drift_section(document: ViewAudit, judge: str) -> None:
@@ -341,3 +322,4 @@ def _drift_section(document: ViewAudit, judge: str) -> None:
         low, high = format_percent(same.low), format_percent(same.high)
         told = f"Asked again about {count_noun(again.trials, 'trial')}, it repeated its outcome on"
         st.text(non_breaking(f"{told} {format_percent(same.value)} of them (95 % interval {low} to {high})."))
+    show_table(judge_tables.drift_table(document, judge))

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from gnomon.calibration.comparison.comparison_results import ArmComparison, PairedMeasure, RubricComparison
 from gnomon.calibration.comparison.comparison_sentences import judge_names
+from gnomon.stats.narrative.formatting import count_noun
 from gnomon.stats.tables.calibration.judge_tables import interval_cell
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
 
 CAPTION = (
     "{b} less {a} on the {n:,} trials with {view} labels of {splits} that both read, with paired 95 % intervals. p: "
-    "McNemar's exact test; corrected by Holm's method for {family} versions tried (and, by arm, for all such tests)."
+    "McNemar's exact test; corrected by Holm's method: for {family}, and by arm for all tests by arm besides."
 )
 GIVEN = {"sensitivity": "labelled events", "specificity": "labelled non-events"}
 ALL_ARMS = "all"
@@ -26,17 +27,22 @@ def comparison_table(found: RubricComparison) -> EstimateTable:
         TableColumn("a", one, "number"),
         TableColumn("b", other, "number"),
         TableColumn("difference", "Difference", "difference"),
-        TableColumn("only_a", f"Only {one} right", "count"),
-        TableColumn("only_b", f"Only {other} right", "count"),
+        TableColumn("p", "p", "p"),
+        TableColumn("corrected", "p, corrected", "p"),
         TableColumn("n", "n", "count"),
         TableColumn("given", "Given"),
         TableColumn("base", "Events by labels", "rate"),
-        TableColumn("p", "p", "p"),
-        TableColumn("corrected", "p, corrected", "p"),
+        TableColumn("only_a", f"Only {one} right", "count"),
+        TableColumn("only_b", f"Only {other} right", "count"),
     )
     rows = tuple(_measure_row(arm, row) for arm in found.arms for row in arm.measures if row.of)
     caption = CAPTION.format(
-        a=one, b=other, n=found.labelled, view=found.view, splits=" and ".join(found.splits), family=found.family
+        a=one,
+        b=other,
+        n=found.labelled,
+        view=found.view,
+        splits=" and ".join(found.splits),
+        family=f"{count_noun(found.family, 'version')} tried",
     )
     return EstimateTable(f"compared-{found.a.version[:8]}-{found.b.version[:8]}", caption, columns, rows)
 
