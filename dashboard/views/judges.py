@@ -296,7 +296,6 @@ def _panel_section(document: ViewAudit) -> None:
     show_table(judge_tables.panel_table(document))
     verdict = document.together.verdict
     st.text(non_breaking(f"{verdict[:1].upper()}{verdict[1:]}."))
-    st.caption(non_breaking(audit_frames.PANEL_NOTE))
 
 
 def _revision_section(document: ViewAudit) -> None:
