@@ -279,10 +279,11 @@ def _search_summary(found: incremental_search.SearchState) -> str:
     """Number of matching transcripts, or number found so far."""
     if found.total is not None or found.is_complete:
         return count_noun(len(found.ids) if found.total is None else found.total, "trial")
-    return (
-        f"{count_noun(len(found.ids), 'trial')} in the {format_percent(found.searched_share)} "
-        f"of the study searched so far"
-    )
+    return f"{count_noun(len(found.ids), 'trial')} in the {_searched_part(found)} of the study searched so far"
+
+
+def _searched_part(found: incremental_search.SearchState) -> str:
+    return format_percent(found.searched_share, 0 if found.searched_share >= 0.01 else 1)
 
 
 # -- the list ---------------------------------------------------------------------------------------------------------
@@ -292,7 +293,7 @@ def _show_nothing(found: incremental_search.SearchState) -> None:
     if found.is_complete:
         st.info("No trial fits these filters.")
         return
-    st.info(f"None fits these filters in the {format_percent(found.searched_share)} of the study that was searched.")
+    st.info(f"None fits these filters in the {_searched_part(found)} of the study that was searched.")
     _search_on()
 
 
@@ -402,7 +403,7 @@ def _show_reading(
     if at is not None and listed:
         st.caption(f"Transcript {at + 1:,} of {_search_summary(found)}")
     else:
-        st.caption("Opened by its link; it is not among the trials that are listed so far.")
+        st.caption("Not among the trials that are listed so far.")
     details = transcript_query.trial_details(store, trial)
     reading_pane.show_trial(store, trial, details)
     if compared:

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from dashboard_browser import calm, press_until
 
+from bench.support.browser import ANSWER
+
 pytestmark = pytest.mark.browser
 
 ROW = "[data-testid=trials] button"
@@ -58,7 +60,7 @@ def test_a_link_opens_its_trial_wherever_it_stands_and_an_unknown_one_is_a_line(
     copied = page.get_by_test_id("copy-link").get_attribute("title")
     assert parse_qs(urlsplit(copied).query) == {"trial": [trial.id], "study": ["demo"]}
     elsewhere = visit("demo", "transcripts", f"&trial={trial.id}&arm=control")
-    elsewhere.get_by_text("Opened by its link").wait_for()
+    elsewhere.get_by_text("Not among the trials that are listed").wait_for()
     elsewhere.get_by_role("link", name="Diagnostics", exact=True).click()
     elsewhere.get_by_role("heading", name="Diagnostics", level=1).wait_for()
     elsewhere.get_by_role("link", name="Transcripts", exact=True).click()
@@ -154,6 +156,19 @@ OVERLAPS = """() => {
   }));
   return found;
 }"""
+
+
+def test_label_this_brings_the_trial_to_the_label_page_where_it_is_not_blind(visit, opened):
+    trial = sorted(opened("bare").load_trials(), key=lambda each: each.id)[7]
+    page = visit("bare", "transcripts", f"&trial={trial.id}")
+    page.get_by_test_id("transcript").wait_for()
+    page.get_by_role("button", name="Label this").click()
+    page.get_by_label("Your name").fill("reads first")
+    page.get_by_role("button", name="Start").click()
+    page.get_by_text("You have seen the verdicts on this trial").wait_for()
+    answer = page.locator(ANSWER)
+    answer.wait_for()
+    assert answer.text_content() == trial.answer
 
 
 def test_two_judges_and_two_conditions_stand_side_by_side_differences_first(visit):
