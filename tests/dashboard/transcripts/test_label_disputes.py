@@ -55,6 +55,7 @@ def test_raters_disagree_and_an_adjudication_is_told(store, make_trial, judges):
     }
 
 
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
 def test_flags_notes_and_own_labels_are_found_until_they_are_retracted(store, make_trial, judges):
     flagged, noted, mine, back = (make_trial(replicate=n).id for n in range(4))
     store.add_labels(

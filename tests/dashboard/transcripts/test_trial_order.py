@@ -75,6 +75,7 @@ def ordered(store, order: TrialOrder, conditions, *, slow: bool, wanted: int) ->
     raise AssertionError("never complete")
 
 
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
 @pytest.mark.parametrize("orders", [ORDERS[:4], ORDERS[4:]])
 def test_the_order_is_that_of_a_plain_sort_however_it_is_made(store, study, monkeypatch, orders):
     even = set(incremental_search.start_search(store, EVEN, slow=True, wanted=99).ids)

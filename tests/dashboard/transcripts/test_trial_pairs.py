@@ -6,7 +6,7 @@ from itertools import count, product
 
 import pytest
 
-from gnomon.dashboard.transcripts import incremental_search, transcript_query, trial_pairs
+from gnomon.dashboard.transcripts import incremental_search, transcript_query, trial_order, trial_pairs
 from gnomon.dashboard.transcripts.transcript_query import TrialFilters
 from gnomon.dashboard.transcripts.trial_pairs import ConditionPair
 from gnomon.data.records import Facts, JudgeVersion, Verdict, VerdictState
@@ -32,6 +32,7 @@ def pairs_of(store, wanted: ConditionPair, **filters) -> trial_pairs.PairSearch:
     return trial_pairs.pair_trials(store, wanted, TrialFilters(**filters), choices)
 
 
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
 def test_two_strengths_are_matched_in_all_else(store, trials):
     found = pairs_of(store, ConditionPair("strength", 2.0, 4.0))
     assert len(found.pairs) == 8
@@ -88,7 +89,8 @@ def test_axes_that_can_be_compared_are_those_with_two_values(store, trials):
     }
 
 
-def test_trials_that_two_judges_read_differently_come_first(store, make_trial):
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+def test_trials_that_two_judges_read_differently_come_first(store, make_trial, monkeypatch):
     for name in ("a", "b"):
         store.add_judge(JudgeVersion(f"{name}-1", name, "lexicon", {}))
     store.save_settings({"concepts": ["ocean"], "judges": ["a", "b"]})
@@ -102,3 +104,7 @@ def test_trials_that_two_judges_read_differently_come_first(store, make_trial):
     conditions, plan = trial_pairs.plan_judge_pair(store, "a-1", "b-1")
     found = incremental_search.start_search(store, conditions, slow=True, wanted=9, order=plan)
     assert list(found.ids) == differ + same
+    monkeypatch.setattr(incremental_search, "WHOLE", 0)
+    monkeypatch.setattr(trial_order, "RANGES_OF_GROUP", 1)
+    large = incremental_search.start_search(store, conditions, slow=True, wanted=2, order=plan)
+    assert list(large.ids) == differ
