@@ -119,7 +119,7 @@ def youden_differences(differences: pd.DataFrame) -> Any:
             "value:Q",
             title="Difference of Youden's J",
             scale=alt.Scale(domain=[-1, 1], clamp=True),
-            axis=alt.Axis(tickCount=4, grid=True),
+            axis=alt.Axis(tickCount=2, grid=True),
         ),
         color=alt.value(BLUE),
         tooltip=[alt.Tooltip("judge:N", title="Judge"), alt.Tooltip("arms:N", title="Arms"), *_interval_tips(".2f")],

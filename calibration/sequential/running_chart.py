@@ -52,17 +52,18 @@ def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[s
         alt.Tooltip("low:Q", title="At all times, from", format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),
     ]
-    steps = {"color": colour, "interpolate": "step-after"}
     limits = [
-        base.mark_line(**steps, strokeWidth=1, opacity=0.5).encode(y=alt.Y(f"{end}:Q"), strokeDash=dash)
+        base.mark_line(color=colour, interpolate="step-after", strokeWidth=1, opacity=0.5).encode(
+            y=alt.Y(f"{end}:Q"), strokeDash=dash
+        )
         for end in ("low", "high")
     ]
-    area = base.mark_area(**steps, opacity=BAND_OPACITY)
+    area = base.mark_area(color=colour, interpolate="step-after", opacity=BAND_OPACITY)
     shape = alt.Shape("rate:N", scale=_scale_of(SHAPES), legend=None)
     layers = [
         area.encode(y=alt.Y("low:Q"), y2="high:Q", detail="rate:N"),
         *limits,
-        base.mark_line(**steps).encode(y=y, strokeDash=dash),
+        base.mark_line(color=colour, interpolate="step-after").encode(y=y, strokeDash=dash),
         base.mark_point(color=colour, filled=True, size=30).encode(y=y, shape=shape, tooltip=tips),
         *_rule_layers(rates, bounds or {}),
     ]

@@ -96,7 +96,7 @@ def outcome_table(card: CalibrationCard) -> EstimateTable:
     cells = {(each.label, each.verdict): each.n for each in card.agreement.table}
     said = sorted({verdict for _, verdict in cells})
     columns = (TableColumn("label", "Label"), *(TableColumn(f"by {each}", each, "count") for each in said))
-    rows = tuple(
+    rows: tuple[Mapping[str, Cell], ...] = tuple(
         {"label": label, **{f"by {each}": cells.get((label, each), 0) for each in said}}
         for label in sorted({label for label, _ in cells})
     )
