@@ -99,13 +99,24 @@ def pulled(random: np.random.Generator, event: np.ndarray, dose: np.ndarray) -> 
     return np.asarray(expit(middle + 1.3 * random.normal(size=len(event))))[None]
 
 
-WORLDS: Mapping[str, Scores] = {
-    "plain": plain,
-    "by strength": by_strength,
-    "late threshold": late,
-    "sure word salad": sure_salad,
-    "shared difficulty": difficulty,
-    "events pulled": pulled,
+@dataclass(frozen=True)
+class ScoredWorld:
+    """Scores of a world, and how many times as many trials it has; the number of labels stays."""
+
+    scores: Scores
+    times: int = 1
+
+
+WORLDS: Mapping[str, ScoredWorld] = {
+    "plain": ScoredWorld(plain),
+    "by strength": ScoredWorld(by_strength),
+    "late threshold": ScoredWorld(late),
+    "sure word salad": ScoredWorld(sure_salad),
+    "shared difficulty": ScoredWorld(difficulty),
+    "events pulled": ScoredWorld(pulled),
+    "late threshold, many trials": ScoredWorld(late, 6),
+    "sure word salad, many trials": ScoredWorld(sure_salad, 6),
+    "events pulled, many trials": ScoredWorld(pulled, 6),
 }
 
 
@@ -117,22 +128,23 @@ class ScoredStudy:
     dose: np.ndarray
 
 
-def store_scored_study(store: Store, world: Scores, random: np.random.Generator) -> ScoredStudy:
+def store_scored_study(store: Store, world: ScoredWorld, random: np.random.Generator) -> ScoredStudy:
     """Simulate a study and add it to an empty store: labels by a random sample that nobody errs on.
 
     Parameters
     ----------
     store : Store
         Empty store.
-    world : callable
-        The world's scores.
+    world : ScoredWorld
+        The world.
     random : numpy.random.Generator
         Source of randomness.
     """
-    dose = np.concatenate([np.zeros(CONTROLS, dtype=int), np.repeat([1, 2, 3, 4], PER_CELL * len(CONCEPTS))])
+    steered = np.repeat([1, 2, 3, 4], PER_CELL * len(CONCEPTS) * world.times)
+    dose = np.concatenate([np.zeros(CONTROLS * world.times, dtype=int), steered])
     concept = [None if not each else CONCEPTS[place % 2] for place, each in enumerate(dose)]
     event = random.random(len(dose)) < RATES[dose]
-    scores = world(random, event, dose)
+    scores = world.scores(random, event, dose)
     judges = [f"judge {number}" for number in range(len(scores))]
     store.save_settings({"judges": judges, "rule": "strict", "label_view": "blind"})
     store.add_subjects([Subject("m", 1e9, "simulated", "instruct", "r")])

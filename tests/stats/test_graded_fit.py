@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.calibration_methods.graded_voices import SETTINGS, late, store_scored_study
+from bench.calibration_methods.graded_voices import SETTINGS, WORLDS, store_scored_study
 from bench.validity.hostile_worlds import recorded_gates
 from gnomon.calibration.labels.views import reference_labels
 from gnomon.data.records import Facts, Label
@@ -16,7 +16,7 @@ from gnomon.stats.results import PASSED
 
 @pytest.mark.slow
 def test_a_graded_fit_says_what_it_counts_and_assumes(store: Store) -> None:
-    store_scored_study(store, late, np.random.default_rng(3))
+    store_scored_study(store, WORLDS["late threshold"], np.random.default_rng(3))
     labelled = set(reference_labels(store, "blind")["trial"])
     open_ = [trial for trial in sorted(store.trial_ids()) if trial not in labelled][:12]
     claim = Facts(True, "other", True, False)
