@@ -35,7 +35,7 @@ WIDE = 9
 """Columns from which a table is printed in small type."""
 LONG = 60
 """Letters from which a cell is a sentence, whose column is given room."""
-SHORT = 28
+SHORT = 22
 """Letters up to which cells of a column are not broken on screen."""
 
 

@@ -23,7 +23,7 @@ from gnomon.stats.narrative.study_overview import distinct_values
 
 MOST_MODELS, MOST_VALUES, HASH = 12, 12, 10
 CHOICES = {
-    "all": "with every trial of the design labelled",
+    "all": "chosen without a draw from the queue",
     RANDOM: "drawn at random",
     AUDIT: "drawn at random as an audit",
     DISPUTED: "drawn because judges disagreed",
@@ -75,7 +75,7 @@ def _arm_sentences(material: StudyMaterial) -> Iterator[str]:
             if values := axes[axis]:
                 told.append(f"at {axis if len(values) == 1 else plural} {join_names(values, MOST_VALUES)}")
         if axes["span"]:
-            told.append(f"over the positions {join_names(axes['span'])}")
+            told.append(f"at the positions {join_names([repr(span) for span in axes['span']])}")
         yield f"In steered trials {', '.join(told)}."
     for arm, n in cells.groupby("arm", sort=False)["n"].sum().items():
         spec = ARMS[str(arm)]
@@ -114,7 +114,9 @@ def _label_sentences(material: StudyMaterial) -> Iterator[str]:
     )
     counted = labels.drop_duplicates(["trial", "stratum"])["stratum"].value_counts()
     chosen = [f"{count_noun(int(n), 'trial')} {CHOICES.get(str(name), str(name))}" for name, n in counted.items()]
-    yield f"Of the labelled trials, {join_names(chosen)}; labels drawn with unequal probabilities were weighted back."
+    weighted = material.audit is not None and any(judge.weighted for judge in material.audit.judges)
+    back = "; labels drawn with unequal probabilities were weighted back" if weighted else ""
+    yield f"How the labelled trials were chosen: {join_names(chosen)}{back}."
     if labels["rater"].nunique() > 1:
         rule = TruthRule.from_text(material.settings.truth)
         yield f"Where several raters labelled a trial, the truth was {rule.words}."

@@ -47,6 +47,8 @@ class StudyMaterial:
     ----------
     name : str
         Name of the study.
+    folder : Path
+        Its folder.
     store : Store
     settings : StudySettings
     overview : StudyOverview
@@ -59,6 +61,7 @@ class StudyMaterial:
     """
 
     name: str
+    folder: Path
     store: Store
     settings: StudySettings
     overview: StudyOverview
@@ -93,6 +96,7 @@ def read_material(study: ReportedStudy) -> StudyMaterial:
     settings, audit = load_settings(study.store), _audit_document(study.store)
     return StudyMaterial(
         name=study.file.name,
+        folder=study.folder,
         store=study.store,
         settings=settings,
         overview=summarize_study(study.store),

@@ -76,8 +76,8 @@ def estimate_list_table(fit: FitFrames) -> EstimateTable:
         TableColumn("where", "Where"),
         TableColumn("rate", "Rate", "rate"),
         TableColumn("difference", "Difference", "difference"),
-        TableColumn("observed_rate", "As counted, rate", "rate"),
-        TableColumn("observed_difference", "As counted, difference", "difference"),
+        TableColumn("observed_rate", "Counted rate", "rate"),
+        TableColumn("observed_difference", "Counted difference", "difference"),
         TableColumn("n", "Trials", "count", ("trial",)),
     )
     estimates = table_of_intervals(

@@ -102,6 +102,7 @@ def test_the_methods_paragraph_says_what_this_study_did(material: StudyMaterial)
     assert "In the control arm (32 trials) nothing was added." in told
     assert "lexicon (lexicon; version lexicon-v1)" in told
     assert "labelled by 2 people" in told
+    assert "weighted back" not in told, "every label of this study counts equally"
     assert "(version " in told
 
 
@@ -115,7 +116,9 @@ def test_a_language_model_that_labelled_is_called_one(tmp_path: Path) -> None:
 
     store = opened(tmp_path, fill).store
     settings, overview, fits = load_settings(store), summarize_study(store), all_fitted(store)
-    told = method_paragraph(StudyMaterial("demo", store, settings, overview, fits, audit=None, forbidden=None))
+    told = method_paragraph(
+        StudyMaterial("demo", tmp_path, store, settings, overview, fits, audit=None, forbidden=None)
+    )
     raters = judge_tables.rater_table(store, overview)
     store.close()
     assert "labelled by 1 language model" in told
@@ -126,6 +129,8 @@ def test_withheld_estimates_stand_in_what_was_left_out_with_their_reason(report:
     told = text_of(section_of(report, "left-out"))
     assert "corrected net detection" in told
     assert "judge lexicon carries no information in the injection arm" in told
+    assert "Attacks on lexicon: not measured" in told
+    assert "Battery: none of its tasks was run." in told
 
 
 def test_references_are_those_of_the_methods_that_were_used(report: StudyReport) -> None:

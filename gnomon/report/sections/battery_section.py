@@ -8,6 +8,7 @@ from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.report.report_blocks import ReportSection, slug, text_table
 from gnomon.report.study_material import StudyMaterial
 from gnomon.stats.charts import battery_charts
+from gnomon.stats.charts.battery_scaling_chart import battery_scaling_chart, battery_scaling_rows
 from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.measures.measure_results import BatterySummary
 from gnomon.stats.narrative.battery import battery_sentences
@@ -24,6 +25,10 @@ def battery_section(material: StudyMaterial) -> Iterator[ReportSection]:
     if not summary.subjects:
         return
     made = ReportSection("battery", "Battery")
+    sizes = {subject.name: subject.parameters for subject in material.store.load_subjects()}
+    if len(summary.subjects) > 1 and len(rows := battery_scaling_rows(summary, sizes)):
+        told = (line for subject in summary.subjects for line in battery_sentences.task_sentences(summary, subject))
+        made.draw("battery-by-model", battery_scaling_chart(rows), " ".join(told))
     for subject in summary.subjects:
         made.head(subject)
         _add_subject(made, summary, subject)

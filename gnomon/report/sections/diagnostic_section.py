@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from gnomon.report.report_blocks import ReportSection, text_table
+import numpy as np
+
+from gnomon.data.errors import GnomonError
+from gnomon.data.files import DRAWS_FOLDER
+from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial
-from gnomon.stats.charts import diagnostic_charts
+from gnomon.stats.charts import diagnostic_charts, sampling_charts
 from gnomon.stats.charts.coverage_chart import coverage_grid_chart
 from gnomon.stats.charts.coverage_table import interval_coverage, world_coverage
+from gnomon.stats.charts.sampling_charts import prior_posterior_chart
+from gnomon.stats.estimand_registry import ESTIMANDS
+from gnomon.stats.fitted_posterior import estimate_chains, load_kept_posterior
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative import fit_sentences
-from gnomon.stats.tables import coverage_tables
+from gnomon.stats.narrative.fit_frames import FitFrames
+from gnomon.stats.narrative.formatting import estimand_label
+from gnomon.stats.results import PASSED, StoredFit
+from gnomon.stats.stored_fits import newest_fits
+from gnomon.stats.tables import coverage_tables, diagnostic_tables
+from gnomon.stats.tables.diagnostic_tables import sampling_table
+from gnomon.stats.tables.fit_table import fit_table
+
+SMALL_STUDY = 50_000
+"""Trials up to which kept draws are read: the statistical model is built of all verdicts again."""
+DRAWN_MODELS = 4
+"""Models whose prior and posterior are drawn; the table has all."""
+JOINT_NOTE = "Draws are those of the joint fit, also where another method gives the headline estimates."
 
 
 def diagnostic_section(material: StudyMaterial) -> ReportSection:
@@ -18,7 +37,7 @@ def diagnostic_section(material: StudyMaterial) -> ReportSection:
     made.head("Convergence")
     for view, fit in material.fits.items():
         made.say(fit_sentences.convergence_sentence(view, fit.status, fit.diagnostics))
-    made.say(fit_sentences.GATES)
+    made.tabulate("Fits", fit_table(newest_fits(material.store).values()))
     made.head("Posterior predictive checks")
     for view, fit in material.fits.items():
         if fit.predictive.empty:
@@ -26,16 +45,52 @@ def diagnostic_section(material: StudyMaterial) -> ReportSection:
         lines = [f"{view}: {line}" for line in fit_sentences.misfit_sentences(fit.predictive)]
         made.draw(f"predictive-{view}", diagnostic_charts.predictive_check_chart(fit.predictive), " ".join(lines))
         made.say(*lines)
-        checks = fit_sentences.check_table(fit.predictive)
-        made.tabulate(f"All checks: {view}", text_table(f"checks-{view}", fit_sentences.CHECKS, checks))
+        made.tabulate(f"All checks: {view}", diagnostic_tables.predictive_table(fit))
     made.head("Prior and posterior")
-    for view, fit in material.shown.items():
-        if len(fit.prior):
-            frame = fit_sentences.prior_table(fit.prior, fit.estimands)
-            table = text_table(f"prior-{view}", fit_sentences.PRIOR_DECIDES, frame)
-            made.tabulate(f"95 % intervals before and after the data: {view}", table)
+    for fit in material.shown.values():
+        _add_prior(made, fit)
+    made.head("Sampling")
+    if material.overview.trial_count <= SMALL_STUDY:
+        for view, stored in newest_fits(material.store).items():
+            if stored.status == PASSED and view in material.shown:
+                _add_draws(made, material, stored)
+    if len(material.shown) > 1:
+        made.head("All fits")
+        made.tabulate("Every estimate by each fit", diagnostic_tables.all_fits_table(material.shown))
     _add_coverage(made)
     return made.without_empty_parts()
+
+
+def _add_prior(made: ReportSection, fit: FitFrames) -> None:
+    """Intervals under the priors alone beside those after the data."""
+    if fit.prior.empty or fit.has_failed:
+        return
+    named = {name: estimand_label(name) for name in ESTIMANDS if name in set(fit.prior["estimand"])}
+    names = {name: label[:1].upper() + label[1:] for name, label in named.items()}
+    whole = fit.estimands[fit.estimands["axis"] == ""]
+    for subject in list(dict.fromkeys(fit.prior["subject"]))[:DRAWN_MODELS]:
+        mine, prior = whole[whole["subject"] == subject], fit.prior[fit.prior["subject"] == subject]
+        if len(mine):
+            words = f"Prior and posterior intervals of the estimates of {subject}, fit {fit.view}."
+            made.draw(f"prior-posterior-{fit.view}-{subject}", prior_posterior_chart(prior, mine, names), words)
+    title = f"95 % intervals before and after the data: {fit.view}"
+    made.tabulate(title, diagnostic_tables.prior_posterior_table(fit))
+
+
+def _add_draws(made: ReportSection, material: StudyMaterial, stored: StoredFit) -> None:
+    """Convergence of each estimate, and the ranks of the first one's draws by chain, where draws are kept."""
+    try:
+        chains = estimate_chains(load_kept_posterior(material.store, stored, material.folder / DRAWS_FOLDER))
+    except GnomonError as why:
+        made.say(f"{stored.view}: no draws to plot ({why}).")
+        return
+    made.tabulate(f"Convergence of each estimate: {stored.view}", sampling_table(chains, stored.view))
+    subject, name = next(iter(chains))
+    if np.ptp(chains[subject, name]) > 0:
+        words = f"Ranks of the draws of {estimand_label(name)} of {subject} by chain, fit {stored.view}."
+        chart = sampling_charts.rank_chart(sampling_charts.rank_frame(chains[subject, name]))
+        made.draw(f"ranks-{stored.view}", chart, words)
+    made.say(JOINT_NOTE)
 
 
 def _add_coverage(made: ReportSection) -> None:
@@ -51,4 +106,4 @@ def _add_coverage(made: ReportSection) -> None:
         made.say(told, coverage_tables.WORLDS_MEASURED)
     if not designs.empty:
         made.tabulate("Studies drawn from the statistical model", coverage_tables.designs_table(designs))
-        made.say(coverage_tables.range_sentence(designs.sort_values("coverage")), coverage_tables.DESIGNS_MEASURED)
+        made.say(coverage_tables.range_sentence(designs.sort_values("coverage")))

@@ -9,7 +9,6 @@ from gnomon.stats.estimand_registry import listed_estimands
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.stored_fits import newest_fits
 from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
-from gnomon.stats.tables.fit_table import fit_table
 
 MODEL = (
     "Statistical model: each stage of the outcome (refused; event; incoherent; the rest, where the data have them) is "
@@ -31,14 +30,13 @@ def method_section(material: StudyMaterial) -> ReportSection:
     made.head("Statistical model")
     made.say(MODEL, *(f"{view}: {fit.design}" for view, fit in material.fits.items()))
     rows = newest_fits(material.store)
-    made.tabulate("Fits", fit_table(rows.values()))
     priors = next((row.priors for row in rows.values() if row.priors), {})
     columns = (TableColumn("prior", "Prior", terms=("prior",)), TableColumn("value", "Value", "number"))
     made.tabulate(
         "Priors",
         EstimateTable(
             "priors",
-            "Scales of the priors, on the logit scale.",
+            "Means and scales of the priors, on the logit scale (rater_accuracy: a probability).",
             columns,
             tuple({"prior": str(name), "value": value} for name, value in priors.items()),
         ),

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from gnomon.calibration.cards.card_parts import attack_result
 from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
 from gnomon.stats.narrative.formatting import count_noun
 from gnomon.stats.narrative.next_steps import withheld_notices
+
+PUBLISHED = (
+    "Published models beside this study's: their protocol and judge were others, so that they are not directly "
+    "comparable; the Scaling page of a dashboard that serves both studies can overlay them."
+)
 
 
 def omission_section(material: StudyMaterial) -> ReportSection:
@@ -29,4 +37,31 @@ def omission_section(material: StudyMaterial) -> ReportSection:
             f"{count_noun(lacking, 'trial')} of {count_noun(len(found.missing), 'planned condition')} are missing."
         )
     made.say(found.outside)
+    made.head("Analyses without data")
+    made.say(*_analyses_without_data(material))
     return made.without_empty_parts()
+
+
+def _analyses_without_data(material: StudyMaterial) -> Iterator[str]:
+    """What the report would have if the study had what it takes."""
+    if len({subject.parameters for subject in material.store.load_subjects()}) < 2:
+        yield "Trend over model size: the study has models of one size only."
+    if material.overview.counts_only:
+        yield "Judges, labels, transcripts: the study holds counts only, so judge errors are unknown."
+        return
+    if not material.overview.measured:
+        yield "Battery: none of its tasks was run."
+    yield PUBLISHED
+    audit = material.audit
+    if audit is None:
+        yield "Errors of the judges: there are no verdicts or no labels, so no judge was audited."
+        return
+    if len(audit.truth.raters) < 2:
+        yield "Agreement between raters: fewer than two raters labelled."
+    if material.settings.transport.margin is None:
+        yield "Whether judge errors travel between models, concepts and dates: no margin was said beforehand."
+    for judge in (each for each in audit.judges if each.newest):
+        if judge.consistency is None:
+            yield f"Repeat consistency of {judge.judge}: it was asked once about each trial."
+        if attack_result(material.store, judge.version) is None:
+            yield f"Attacks on {judge.judge}: not measured ('gnomon judge {material.folder} --attack')."
