@@ -112,17 +112,19 @@ def test_a_language_model_that_labelled_is_called_one(tmp_path: Path) -> None:
         trial = next(iter(store.load_trials()))
         facts = Facts(False, "none", True, False)
         store.add_labels([Label(trial.id, "helper", facts, exposure=Exposure.BLIND, rater_kind=RaterKind.MODEL)])
-        store.save_settings({**store.study_settings(), "admitted_raters": ["helper"]})
 
     store = opened(tmp_path, fill).store
+    apart = judge_tables.rater_table(store)
+    store.save_settings({**store.study_settings(), "admitted_raters": ["helper"]})
     settings, overview, fits = load_settings(store), summarize_study(store), all_fitted(store)
     told = method_paragraph(
         StudyMaterial("demo", tmp_path, store, settings, overview, fits, audit=None, forbidden=None)
     )
-    raters = judge_tables.rater_table(store, overview)
+    raters = judge_tables.rater_table(store)
     store.close()
     assert "labelled by 1 language model" in told
-    assert [row["kind"] for row in raters.rows] == ["language model"]
+    assert [(row["kind"], row["counts"]) for row in raters.rows] == [("language model", "yes")]
+    assert [(row["kind"], row["counts"]) for row in apart.rows] == [("language model", "no")]
 
 
 def test_withheld_estimates_stand_in_what_was_left_out_with_their_reason(report: StudyReport) -> None:

@@ -64,7 +64,7 @@ def _add_errors(made: ReportSection, audit: ViewAudit) -> None:
 
 def _add_raters(made: ReportSection, material: StudyMaterial, audit: ViewAudit) -> None:
     made.head("Labels and raters")
-    made.tabulate("Raters", judge_tables.rater_table(material.store, material.overview))
+    made.tabulate("Raters", judge_tables.rater_table(material.store))
     made.say(audit.truth.words, audit.funnel.words, audit.revisions.words)
     if (charge := charge_looks(audit)) is not None:
         made.say(charge.words)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gnomon.calibration.audit import audit_frames
-from gnomon.calibration.labels.views import rater_kinds
+from gnomon.calibration.labels.views import label_events, rater_kinds
 from gnomon.calibration.results.agreement import GroupAgreement
 from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
 from gnomon.calibration.results.panel import PanelEstimate
 from gnomon.data.arms import ARMS
+from gnomon.data.records import Split
 from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
-from gnomon.stats.narrative.study_overview import StudyOverview, by_rater
+from gnomon.stats.narrative.study_overview import by_rater
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn
 from gnomon.stats.tables.frame_tables import table_of_intervals
 
@@ -49,7 +50,9 @@ DRIFT_CAPTION = (
     "Verdicts of {judge} in the order of their dates: share of events among them, and share of labelled trials with "
     "the right verdict, with 95 % intervals."
 )
-RATER_CAPTION = "Who labelled: kind of each rater, labelled trials by split, and later changes."
+RATER_CAPTION = (
+    "Who labelled: kind of each rater, whether its labels count, labelled trials by split, and later changes."
+)
 
 
 def error_rate_table(audit: ViewAudit, reading: audit_frames.Reading = "as_event") -> EstimateTable:
@@ -267,27 +270,30 @@ def inconsistency_table(audit: ViewAudit) -> EstimateTable:
     return table_of_intervals("inconsistencies", INCONSISTENCY_CAPTION, frame, columns)
 
 
-def rater_table(store: Store, found: StudyOverview) -> EstimateTable:
-    """Every rater with its kind (person, language model, rule) and its labels by split.
-
-    Parameters
-    ----------
-    store : Store
-    found : StudyOverview
-        Overview of the same study.
-    """
-    kinds = rater_kinds(store)
-    counted = by_rater(found.events).to_dict("records")
-    names = [name for row in counted for name in row if name != "rater"]
+def rater_table(store: Store) -> EstimateTable:
+    """Every rater with its kind (person, language model, rule), whether its labels count, and how many there are."""
+    kinds, events = rater_kinds(store), label_events(store, "everyone")
+    counting = set(events.loc[events["counts"].astype(bool), "rater"])
+    counted = by_rater(events).to_dict("records")
+    names = list(dict.fromkeys(str(name) for row in counted for name in row if name != "rater"))
     rows = tuple(
-        {"kind": _kind_words(str(kinds.get(str(row["rater"]), ""))), **{str(key): cell for key, cell in row.items()}}
+        {
+            "kind": _kind_words(str(kinds.get(str(row["rater"]), ""))),
+            "counts": "yes" if row["rater"] in counting else "no",
+            **{str(key): cell for key, cell in row.items()},
+        }
         for row in counted
     )
-    counts = (
-        TableColumn(str(name), str(name)[:1].upper() + str(name)[1:], "count", ("split",) if i < 3 else ())
-        for i, name in enumerate(dict.fromkeys(names))
+    splits = {str(split) for split in Split}
+    columns = (
+        TableColumn("rater", "Rater", terms=("rater",)),
+        TableColumn("kind", "Kind", terms=("rater",)),
+        TableColumn("counts", "Labels count"),
+        *(
+            TableColumn(name, name[:1].upper() + name[1:], "count", ("split",) if name in splits else ())
+            for name in names
+        ),
     )
-    columns = (TableColumn("rater", "Rater", terms=("rater",)), TableColumn("kind", "Kind"), *counts)
     return EstimateTable("raters", RATER_CAPTION, columns, rows)
 
 

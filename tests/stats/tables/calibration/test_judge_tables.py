@@ -14,7 +14,6 @@ from gnomon.calibration.results.audit import ViewAudit
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
-from gnomon.stats.narrative.study_overview import summarize_study
 from gnomon.stats.tables.calibration import judge_tables
 from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
 from gnomon.stats.tables.frame_tables import table_of_intervals
@@ -43,7 +42,7 @@ def all_tables(audit: ViewAudit, study: Store) -> list[EstimateTable]:
         judge_tables.correction_table(audit, "lexicon"),
         judge_tables.panel_table(audit),
         judge_tables.inconsistency_table(audit),
-        judge_tables.rater_table(study, summarize_study(study)),
+        judge_tables.rater_table(study),
         judge_tables.drift_table(audit, "lexicon"),
     ]
 
@@ -81,7 +80,7 @@ def test_net_detection_stands_beside_the_two_rates_that_it_is_the_difference_of(
 
 
 def test_raters_are_told_by_their_kind(study: Store) -> None:
-    rows = judge_tables.rater_table(study, summarize_study(study)).rows
+    rows = judge_tables.rater_table(study).rows
     assert {row["rater"]: row["kind"] for row in rows} == {"first-reader": "person", "second-reader": "person"}
 
 
