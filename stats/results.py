@@ -22,7 +22,7 @@ OUTCOMES, LABELS = "outcomes", "labels"
 """What a posterior predictive check replicates, besides the verdicts of a judge."""
 MISFIT_P = 0.01
 """p-value, adjusted for the number of checks, below which a posterior predictive check reports misfit."""
-JOINT, CUT, DESIGN = "joint", "cut", "design"
+JOINT, CUT, DESIGN, POOLED = "joint", "cut", "design", "pooled"
 """Methods of a corrected estimate (`gnomon.stats.estimands.method_comparison`)."""
 
 
@@ -320,7 +320,7 @@ class YoudenRow(IntervalRow):
 
 
 class MethodEstimate(EstimandRow, IntervalRow):
-    """One estimate of one subject by one method: joint, cut or design; `headline` where it is the one that is shown."""
+    """One estimate of one subject by one method: pooled, joint, cut or design; `headline` where it is the one shown."""
 
     subject: str
     method: str

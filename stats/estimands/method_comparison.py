@@ -1,14 +1,18 @@
-"""Three estimates of one estimand side by side, and which of them is the headline.
+"""Estimates of one estimand by several methods side by side, and which of them is the headline.
 
 | method | what it assumes |
 |---|---|
+| pooled | the joint fit's model with probability 3/4, the cut fit's with 1/4: draws of the two in that proportion |
 | joint | the statistical model of outcomes and of judges' errors (`stats.inference.hierarchical`) |
 | cut | the same, but unlabelled verdicts do not teach the judges' errors |
 | design | that labels within a verdict pattern are a random sample of it (`stats.estimands.design_based`) |
 
-The joint fit is the most precise where its assumptions hold. Where it differs from the design-based estimate by more
-than the errors of the two explain, its assumptions do not hold, and the design-based estimate is the headline of every
-corrected estimate of that fit, so that rates, differences and contrasts stay consistent with each other.
+The joint fit is the most precise where its assumptions hold, and its intervals do not know that they may fail. The
+headline is therefore the pooled estimate, a linear opinion pool of the two fits (Stone 1961, The opinion pool, Annals
+of Mathematical Statistics 32; Genest and Zidek 1986, Statistical Science 1): it is wider where unlabelled verdicts and
+labels tell different things about the judges (decision 51). Where the joint fit differs from the design-based estimate
+by more than the errors of the two explain, its assumptions do not hold, and the design-based estimate is the headline
+of every corrected estimate of that fit, so that rates, differences and contrasts stay consistent with each other.
 """
 
 from __future__ import annotations
@@ -24,12 +28,15 @@ from gnomon.calibration.numerics.multiple_testing import holm_adjusted
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.estimand_registry import FALSE_ALARM, IDENTIFICATION, NET_RAW, corrected_name
 from gnomon.stats.estimands.definitions import ALL_SUBJECTS, EstimandDraws, posterior_interval
-from gnomon.stats.results import CUT, DESIGN, JOINT, HeadlineChoice, MethodDifference, MethodEstimate
+from gnomon.stats.results import CUT, DESIGN, JOINT, POOLED, HeadlineChoice, MethodDifference, MethodEstimate
 
 COMPARED = (NET_RAW, IDENTIFICATION, FALSE_ALARM)
 """Estimands that are compared, over the whole design: by strength, design-based estimates are drawn to each other."""
 ALPHA = 0.05
 """Family-wise error rate of the comparison: how often a joint fit whose assumptions hold loses the headline."""
+CUT_SHARE = 4
+"""One draw in so many of a pooled estimate is the cut fit's: the least share with which all hostile worlds are covered
+(decision 51)."""
 CONTRADICTED = "labels contradict the joint fit, and they are too few here for a design-based estimate: label some more"
 RATER_ERROR, PRIOR_PAIRS = 0.03, 20.0
 """Prior mean of a rater's error rate, and the number of doubly labelled trials that it is worth."""
@@ -76,11 +83,37 @@ def compare_methods(
     ComparedEstimates
     """
     differences = method_differences(joint, others.get(DESIGN, ()), label_error)
-    headline = _choose_method(differences, labels_misfit)
-    chosen = {figure.key: figure for figure in (others[DESIGN] if headline.method == DESIGN else joint)}
+    pooled = pool_estimates(joint, others.get(CUT, ()))
+    headline = _choose_method(differences, labels_misfit, POOLED if pooled else JOINT)
+    tables = {POOLED: pooled, JOINT: joint, **others}
+    chosen = {figure.key: figure for figure in tables[headline.method]}
     shown = [_with_draws(figure, chosen[figure.key]) for figure in joint if figure.key in chosen]
     withheld = [figure for figure in joint if figure.key not in chosen]
-    return ComparedEstimates(shown, withheld, tuple(_method_rows(joint, others, headline.method)), headline)
+    return ComparedEstimates(shown, withheld, tuple(_method_rows(tables, headline.method)), headline)
+
+
+def pool_estimates(joint: Sequence[EstimandDraws], cut: Sequence[EstimandDraws]) -> list[EstimandDraws]:
+    """Every estimate of the joint fit with one draw in `CUT_SHARE` taken from the cut fit; empty without a cut fit.
+
+    The same draws are exchanged in every estimate, so that differences and contrasts of pooled estimates are pooled
+    differences and contrasts. An estimate that the cut fit lacks stays the joint fit's.
+
+    Parameters
+    ----------
+    joint, cut : sequence of EstimandDraws
+        Estimates by the two fits.
+    """
+    known = {figure.key: figure.draws for figure in cut}
+    return [_pool_draws(figure, known.get(figure.key)) for figure in joint] if known else []
+
+
+def _pool_draws(figure: EstimandDraws, cut: np.ndarray | None) -> EstimandDraws:
+    if cut is None:
+        return figure
+    draws = figure.draws.copy()
+    exchanged = np.arange(CUT_SHARE - 1, len(draws), CUT_SHARE)
+    draws[exchanged] = np.resize(cut, len(exchanged))
+    return replace(figure, draws=draws)
 
 
 def label_error_rate(patterns: VerdictPatternCells) -> float:
@@ -158,11 +191,12 @@ def _difference_row(
     )
 
 
-def _choose_method(differences: Sequence[MethodDifference], labels_misfit: bool) -> HeadlineChoice:
+def _choose_method(differences: Sequence[MethodDifference], labels_misfit: bool, usual: str) -> HeadlineChoice:
+    """The design-based estimate where labels contradict the joint fit, else the usual method."""
     least = min((row.p for row in differences), default=None)
     contradicted = least is not None and (least < ALPHA or labels_misfit)
     return HeadlineChoice(
-        method=DESIGN if contradicted else JOINT,
+        method=DESIGN if contradicted else usual,
         p=least,
         limit=ALPHA,
         labels_misfit=labels_misfit,
@@ -170,14 +204,11 @@ def _choose_method(differences: Sequence[MethodDifference], labels_misfit: bool)
     )
 
 
-def _method_rows(
-    joint: Sequence[EstimandDraws], others: Mapping[str, Sequence[EstimandDraws]], headline: str
-) -> Iterator[MethodEstimate]:
+def _method_rows(tables: Mapping[str, Sequence[EstimandDraws]], headline: str) -> Iterator[MethodEstimate]:
     """Overall estimates by method, estimand by estimand as the joint fit has them."""
-    tables = {JOINT: joint, **others}
     by_key = {method: {figure.key: figure for figure in figures} for method, figures in tables.items()}
-    for figure in _overall(joint):
-        there = [method for method in (JOINT, CUT, DESIGN) if figure.key in by_key.get(method, {})]
+    for figure in _overall(tables[JOINT]):
+        there = [method for method in (POOLED, JOINT, CUT, DESIGN) if figure.key in by_key.get(method, {})]
         for method in there:
             draws = by_key[method][figure.key].draws
             yield MethodEstimate(

@@ -42,7 +42,7 @@ from gnomon.stats.estimands.size_regression import (
 )
 from gnomon.stats.inference.hierarchical import OutcomeModel
 from gnomon.stats.results import (
-    JOINT,
+    DESIGN,
     CurvePoint,
     EstimandRow,
     EstimateRow,
@@ -162,7 +162,7 @@ def build_result(
     facts = dict(zip(cells["subject"], zip(cells["parameters"], cells["variant"], strict=True), strict=True))
     made = _build_comparisons(posterior, sources, kept)
     made = _without_unchecked_cells(made, refuse, refused)
-    if compared is not None and compared.headline.method != JOINT:
+    if compared is not None and compared.headline.method == DESIGN:
         made = made.model_copy(update=dict.fromkeys(JOINT_ONLY, ()))
     content = FitResult(
         view=posterior.view,

@@ -1,4 +1,4 @@
-"""The headline is the joint fit unless labels contradict it; then every corrected estimate is the design-based one."""
+"""The headline pools joint and cut fit unless labels contradict the joint one; then it is the design-based estimate."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
 from gnomon.stats.checks.simulation import cell_frame
 from gnomon.stats.estimands.definitions import EstimandDraws
 from gnomon.stats.estimands.method_comparison import (
+    CUT_SHARE,
     RATER_ERROR,
     compare_methods,
     label_error_rate,
     method_differences,
+    pool_estimates,
 )
 from gnomon.stats.estimands.size_regression import pairwise_contrasts
 from gnomon.stats.narrative.method_sentences import headline_sentence
-from gnomon.stats.results import CUT, DESIGN, JOINT
+from gnomon.stats.results import CUT, DESIGN, JOINT, POOLED
 from gnomon.stats.tables.method_table import method_table
 
 RANDOM = np.random.default_rng(1)
@@ -51,6 +53,33 @@ def test_the_joint_fit_stays_where_labels_agree_with_it() -> None:
     assert "agrees with the design-based estimates" in headline_sentence(found.headline)
 
 
+def test_a_quarter_of_the_headline_is_the_cut_fit() -> None:
+    cut = figures(0.3, 0.4, 0.04)
+    found = compare_methods(JOINT_FIT, {DESIGN: AGREES, CUT: cut})
+    assert found.headline.method == POOLED
+    assert [row.method for row in found.methods if row.headline] == [POOLED] * 4
+    for pooled, joint, other in zip(found.shown, JOINT_FIT, cut, strict=True):
+        kept = np.arange(len(joint.draws)) % CUT_SHARE != CUT_SHARE - 1
+        assert (pooled.draws[kept] == joint.draws[kept]).all()
+        assert set(pooled.draws[~kept]) <= set(other.draws)
+        assert np.percentile(pooled.draws, 97.5) > np.percentile(joint.draws, 97.5)
+    assert headline_sentence(found.headline).startswith("Headline: pooled fits.")
+    assert method_table(found.methods).rows[0]["headline"] == "pooled fits"
+
+
+def test_differences_of_pooled_estimates_are_pooled_differences() -> None:
+    cut = figures(0.3, 0.4, 0.04)
+    small, large = (pool_estimates(JOINT_FIT, cut)[place] for place in (0, 4))
+    gap = small.draws - large.draws
+    exchanged = np.arange(CUT_SHARE - 1, len(gap), CUT_SHARE)
+    assert gap[exchanged] == pytest.approx((cut[0].draws - cut[4].draws)[: len(exchanged)])
+
+
+def test_an_estimate_that_the_cut_fit_lacks_stays_the_joint_fits() -> None:
+    assert pool_estimates(JOINT_FIT, AGREES[:1])[1] is JOINT_FIT[1]
+    assert pool_estimates(JOINT_FIT, ()) == []
+
+
 def test_labels_that_contradict_the_fit_move_every_estimate() -> None:
     found = compare_methods(JOINT_FIT, {DESIGN: CONTRADICTS, CUT: AGREES[:1]})
     assert found.headline.method == DESIGN
@@ -62,7 +91,15 @@ def test_labels_that_contradict_the_fit_move_every_estimate() -> None:
     by_hand = CONTRADICTS[0].draws - CONTRADICTS[4].draws
     assert contrast.mean == by_hand.mean(), "contrasts are those of the figures that are shown"
     table = method_table(found.methods).text_frame()
-    assert list(table.columns) == ["Model", "Estimate", "Joint fit", "Cut fit", "Design-based", "Headline"]
+    assert list(table.columns) == [
+        "Model",
+        "Estimate",
+        "Pooled fits",
+        "Joint fit",
+        "Cut fit",
+        "Design-based",
+        "Headline",
+    ]
     assert set(table["Headline"]) == {"design-based"}
 
 
