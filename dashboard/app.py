@@ -11,13 +11,12 @@ import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth import identity
-from gnomon.dashboard.components.chart_panel import FITTING, is_dark
+from gnomon.dashboard.components.chart_panel import is_dark
 from gnomon.dashboard.components.page_errors import errors_in_one_line
+from gnomon.dashboard.components.page_styles import page_style
 
 # An emoji: an icon given by name would be fetched from another host.
 ICON = "☀️"
-# In the dark theme the selected segment has text and background of one colour, with too little contrast.
-LEGIBLE = "button[data-variant=segmented_control][data-selected=true] p { color: #A6D4F5; }"
 
 
 def _draw_page(show: Callable[[], None]) -> None:
@@ -108,7 +107,7 @@ def main() -> None:
     st.session_state["pages"] = pages
     # The page that opens first has the root as its address, whatever it is given: this one has the name's.
     named = st.Page(study_page, title="Study", url_path="study", visibility="hidden")
-    st.html(f"<style>{FITTING}{LEGIBLE if is_dark() else ''}</style>")
+    st.html(f"<style>{page_style(dark=is_dark())}</style>")
     page = None
     with errors_in_one_line("No study to show."):
         chosen = st.navigation([*pages.values(), named], position="sidebar" if identity.is_known() else "hidden")

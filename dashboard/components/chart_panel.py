@@ -25,8 +25,6 @@ _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 LINE = 88
 """Characters in a line of a chart's subtitle: as many as the column of a window that is 1,024 pixels wide holds."""
-FITTING = "[data-testid=stVegaLiteChart] { max-width: 100%; overflow-x: auto; }"
-"""Style of every page: a chart of several panels that is wider than its column is scrolled, not the page."""
 
 
 def is_dark() -> bool:
