@@ -133,7 +133,7 @@ def show_outcomes(place: study_picker.StudyRef, store: Store, source: str) -> No
     source : str
         Who says what the outcomes are.
     """
-    rows = counted_outcomes(place.url, study_picker.change_token(store), store)
+    rows = counted_outcomes(place.url, study_picker.verdict_token(store), store)
     if not rows:
         return
     st.subheader("Outcomes by arm", help=define_terms("outcome", "arm"))
@@ -148,14 +148,14 @@ def show_outcomes(place: study_picker.StudyRef, store: Store, source: str) -> No
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def counted_outcomes(url: str, stamp: tuple[int, ...], _store: Store) -> tuple[OutcomeCount, ...]:
-    """Outcomes by model and arm, kept until a fact is added to the study; empty without a verdict that counts.
+    """Outcomes by model and arm, kept until verdicts or settings change; empty without a verdict that counts.
 
     Parameters
     ----------
     url : str
         URL of the study's database; part of the cache key.
     stamp : tuple of int
-        The study's change token; part of the cache key.
+        The study's token of verdicts; part of the cache key.
     _store : Store
         The study's store; not part of the cache key.
     """

@@ -26,6 +26,8 @@ from gnomon.stats.tables.diagnostic_tables import sampling_table
 
 SMALL_STUDY = 50_000
 """Trials up to which the draws are read without being asked for: the model is made of all verdicts again."""
+SHOWN = 10
+"""Estimates up to which the table is not folded."""
 JOINT_NOTE = "Draws are those of the joint fit, also where another method gives the headline estimates."
 
 
@@ -60,7 +62,8 @@ def show_sampling(place: study_picker.StudyRef, store: Store) -> None:
 
 def _show_estimate(chains: Mapping[EstimateName, np.ndarray], view: str) -> None:
     """The table of all estimates, and three plots of one."""
-    show_table(sampling_table(chains, view))
+    with st.container() if len(chains) <= SHOWN else st.expander(f"Convergence of all {len(chains)} estimates"):
+        show_table(sampling_table(chains, view))
     subjects = list(dict.fromkeys(subject for subject, _ in chains))
     with st.container(horizontal=True):
         subject = subjects[0]

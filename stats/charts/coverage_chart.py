@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 import altair as alt
@@ -9,6 +10,8 @@ import pandas as pd
 
 from gnomon.stats.charts.estimate_charts import PAGE_WIDTH, chart_title
 
+LINE = 44
+"""Characters of a line of a world's name."""
 FINDING_COLOURS = {
     "below 95 %": "#2F3A4F",
     "consistent with 95 %": "#DCE1E8",
@@ -20,29 +23,35 @@ FINDING_COLOURS = {
 
 
 def coverage_grid_chart(grid: pd.DataFrame) -> Any:
-    """Coverage by world and estimate in percent, with the number of intervals; below nominal is dark with white text.
+    """Coverage by world and estimate in percent; below nominal is dark with white text.
 
     Parameters
     ----------
     grid : pandas.DataFrame
         `stats.tables.coverage_tables.world_grid`.
     """
-    told = [
-        "–" if pd.isna(share) else f"{100 * share:.0f} ({n})"
-        for share, n in zip(grid["coverage"], grid["intervals"], strict=True)
-    ]
-    shown = grid.assign(told=told)
+    shown = grid.assign(
+        told=["–" if pd.isna(share) else f"{100 * share:.0f}" for share in grid["coverage"]],
+        row=["\n".join(wrap(str(name), LINE)) for name in grid["world"]],
+    )
     there = [name for name in FINDING_COLOURS if name in set(grid["finding"])]
     scale = alt.Scale(domain=there, range=[FINDING_COLOURS[name] for name in there])
     base = alt.Chart(shown).encode(
-        x=alt.X("estimate:N", sort=None, title=None, axis=alt.Axis(orient="top", labelAngle=-30, labelLimit=160)),
-        y=alt.Y("world:N", sort=None, title=None, axis=alt.Axis(labelLimit=420)),
+        x=alt.X("estimate:N", sort=None, title=None, axis=alt.Axis(orient="top", labelAngle=-45, labelLimit=160)),
+        y=alt.Y(
+            "row:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(labelLimit=290, labelOffset=-6, labelExpr="split(datum.label, '\\n')"),
+        ),
     )
     tiles = base.mark_rect(stroke="#B9C0CC", strokeWidth=0.5).encode(
         color=alt.Color(
             "finding:N",
             scale=scale,
-            legend=alt.Legend(title="Coverage", orient="bottom", values=[name for name in there if name != "withheld"]),
+            legend=alt.Legend(
+                title="Coverage", orient="bottom", values=[name for name in there if name != "withheld"], columns=2
+            ),
         ),
         tooltip=[
             alt.Tooltip("world:N", title="World"),
@@ -59,7 +68,7 @@ def coverage_grid_chart(grid: pd.DataFrame) -> Any:
         base.transform_filter(rule).mark_text(fontSize=11, color=colour).encode(text="told:N")
         for rule, colour in ((dark, "white"), (alt.datum.finding != "below 95 %", "#262730"))
     ]
-    under = ["Percent of 95 % intervals that held the truth (number of intervals). –: every estimate was withheld."]
+    under = ["Percent of 95 % intervals that held the truth. –: every estimate was withheld."]
     return alt.layer(tiles, *texts).properties(
-        width=PAGE_WIDTH, height=alt.Step(22), title=chart_title("Interval coverage by world", under)
+        width=PAGE_WIDTH, height=alt.Step(30), title=chart_title("Interval coverage by world", under)
     )

@@ -12,6 +12,7 @@ from gnomon.calibration.plotting.theme import GREY, INK, arm_colours, arm_scale
 from gnomon.stats.charts.estimate_charts import (
     PAGE_WIDTH,
     ROW_HEIGHT,
+    SHORT_LABEL,
     chart_title,
     facet_by_subject,
     interval_layers,
@@ -128,7 +129,7 @@ def refusal_chart(estimands: pd.DataFrame) -> Any:
     arms = [name for name in arm_colours() if name in set(refusal["value"])]
     order = refusal.sort_values("parameters", kind="stable")["subject"].drop_duplicates().tolist()
     base = alt.Chart(refusal).encode(
-        y=alt.Y("subject:N", sort=order, title=None),
+        y=alt.Y("subject:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, labelExpr=SHORT_LABEL)),
         yOffset=alt.YOffset("value:N", sort=arms),
         x=alt.X("mean:Q", title=None, axis=percent_axis(6)),
         color=alt.Color("value:N", scale=arm_scale(), legend=alt.Legend(title="Arm", orient="top", values=arms)),
@@ -156,7 +157,7 @@ def bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
     order = engaged.sort_values("parameters", kind="stable")["subject"].tolist()
     told = {"monotone": "bounds, one way", "none": "bounds, either way"}
     shown = bounds.assign(what=bounds["assuming"].map(told))
-    y = alt.Y("subject:N", sort=order, title=None)
+    y = alt.Y("subject:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, labelExpr=SHORT_LABEL))
     axis = alt.X("low:Q", title=None, axis=percent_axis(6))
     base = alt.Chart(shown).encode(y=y, x=axis, x2="high:Q", tooltip=[
         alt.Tooltip("subject:N", title="Model"), alt.Tooltip("what:N", title="What"),

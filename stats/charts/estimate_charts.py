@@ -26,6 +26,11 @@ ROW_HEIGHT = 26
 BASELINE = "instruct"
 COLOURS = (ORANGE, VERMILION, GREEN, PURPLE, SKY, YELLOW)
 SHAPES = ("square", "triangle-up", "diamond", "cross", "triangle-down", "circle")
+SHORT_LABEL = (
+    "length(datum.label) > 38 ? slice(datum.label, 0, 14) + '…' + slice(datum.label, length(datum.label) - 22) : "
+    "datum.label"
+)
+"""Vega expression of a name on an axis: a long one loses its middle, since models of one family differ at the end."""
 SIZE_DODGE = 0.16
 """Distance, in doublings, between models of equal size, so that their intervals do not overlap."""
 

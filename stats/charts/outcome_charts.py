@@ -11,7 +11,7 @@ import pandas as pd
 from gnomon.calibration.plotting.theme import OUTCOME_COLOURS
 from gnomon.data.arms import ARMS
 from gnomon.stats.cells.outcome_counts import OutcomeCount
-from gnomon.stats.charts.estimate_charts import PAGE_WIDTH, chart_title, percent_axis
+from gnomon.stats.charts.estimate_charts import PAGE_WIDTH, SHORT_LABEL, chart_title, percent_axis
 
 LEAST_SHOWN = 0.05
 """Share from which a part of a bar has its number written in it."""
@@ -70,11 +70,13 @@ def outcome_chart(rows: Sequence[OutcomeCount], source: str) -> Any:
         shown.assign(
             middle=(shown["start"] + shown["end"]) / 2, told=shown["share"].map("{:.0%}".format).str.replace("%", " %")
         )
-    ).encode(y=alt.Y("bar:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)))
+    ).encode(y=alt.Y("bar:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, labelExpr=SHORT_LABEL)))
     parts = base.mark_bar(height=20, stroke="white", strokeWidth=0.5).encode(
         x=alt.X("start:Q", title=None, axis=percent_axis(6), scale=alt.Scale(domain=[0, 1])),
         x2="end:Q",
-        color=alt.Color("outcome:N", scale=scale, legend=alt.Legend(title="Outcome", orient="top", values=there)),
+        color=alt.Color(
+            "outcome:N", scale=scale, legend=alt.Legend(title="Outcome", orient="top", values=there, columns=3)
+        ),
         tooltip=[
             alt.Tooltip("subject:N", title="Model"),
             alt.Tooltip("arm:N", title="Arm"),
@@ -98,7 +100,9 @@ def outcome_chart(rows: Sequence[OutcomeCount], source: str) -> Any:
     return alt.layer(parts, *texts).properties(
         width=PAGE_WIDTH,
         height=alt.Step(28),
-        title=chart_title("Shares of trials by outcome", [f"As counted {source}."]),
+        title=chart_title(
+            "Shares of trials by outcome", [f"{source[:1].upper()}{source[1:]}, not corrected for judge error."]
+        ),
     )
 
 

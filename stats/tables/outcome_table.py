@@ -38,7 +38,7 @@ def outcome_table(rows: Sequence[OutcomeCount], source: str) -> EstimateTable:
         *(TableColumn(name, name.capitalize(), "rate", ("outcome",)) for name in shown),
     )
     filled = tuple({**_possible_zeros(shown, cells, arm), **cells} for (_, arm), cells in found.items())
-    caption = f"Shares of trials {source}, as counted: not corrected for judge error, and without intervals."
+    caption = f"Shares of trials {source}: not corrected for judge error, and without intervals."
     notes = (REST_NOTE,) if any(row.outcome == DENIED_OR_OTHER for row in rows) else ()
     return EstimateTable("outcome-shares", caption, columns, filled, notes)
 
