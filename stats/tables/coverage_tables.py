@@ -105,7 +105,7 @@ def worlds_table(worlds: pd.DataFrame) -> EstimateTable:
     found: dict[str, dict[str, Cell]] = {}
     for row in grid.to_dict("records"):
         name = str(row["world"])
-        shares = {"world": name, "studies": int(row["studies"])}
+        shares: dict[str, Cell] = {"world": name, "studies": int(row["studies"])}
         cells = found.setdefault(name, {**shares, "withheld": _share_withheld(lost, name)})
         if row["finding"] != WITHHELD:
             cells[str(row["estimate"])] = Interval(float(row["coverage"]), float(row["low"]), float(row["high"]))
@@ -143,7 +143,7 @@ def world_estimates_table(worlds: pd.DataFrame) -> EstimateTable:
         TableColumn("bias", "Bias", "difference"),
         TableColumn("width", "Width", "rate"),
     )
-    rows = tuple(
+    rows: tuple[dict[str, Cell], ...] = tuple(
         {
             "world": str(row["about"]),
             "estimate": estimate_label(str(row["figure"])),
@@ -172,7 +172,7 @@ def designs_table(designs: pd.DataFrame) -> EstimateTable:
         TableColumn("intervals", "Intervals", "count"),
         TableColumn("coverage", "Coverage", "probability", ("coverage",)),
     )
-    rows = tuple(
+    rows: tuple[dict[str, Cell], ...] = tuple(
         {
             "design": design_title(row),
             "studies": int(row["studies"]),
