@@ -46,6 +46,9 @@ def _fill_section(made: ReportSection, material: StudyMaterial, fit: FitFrames, 
     table = model_table({fit.view: fit}, bounds)
     made.tabulate("Every model", table or headline_tables.headline_table({fit.view: fit}))
     if fit.overall_estimates(name).empty:
+        for rate in fit.arm_rates:
+            label = headline_tables.column_label(rate.estimand).lower()
+            made.say(f"{rate.subject}, {label}: {fit_sentences.interval_phrase(rate)}.")
         for reason in fit.why_not(name):
             made.warn("info", f"Not shown: {reason.rstrip('.')}.")
     else:
