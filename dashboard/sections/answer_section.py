@@ -15,10 +15,10 @@ from gnomon.data.storage.store import Store
 from gnomon.stats.cells.outcome_counts import OutcomeCount, study_outcomes
 from gnomon.stats.charts.outcome_charts import outcome_chart, outcome_frame
 from gnomon.stats.estimand_registry import ESTIMANDS, NET_CLAIMED, NET_RAW
-from gnomon.stats.narrative.formatting import escape_markdown, format_percent, format_points, non_breaking
+from gnomon.stats.narrative.formatting import escape_markdown, format_interval, format_percent, non_breaking
 from gnomon.stats.narrative.study_answer import AnswerValue, StudyAnswer, range_values
-from gnomon.stats.results import YoudenRow
-from gnomon.stats.tables.estimate_table import EstimateTable, Interval, TableColumn
+from gnomon.stats.results import IntervalRow, YoudenRow
+from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn
 from gnomon.stats.tables.outcome_table import outcome_table
 
 ALL_MODELS = "All models"
@@ -60,13 +60,14 @@ def _value_card(value: AnswerValue) -> None:
         why = escape_markdown(f"{value.definition} Not shown: {value.reason.rstrip('.')}.")
         st.metric(_card_label(value), "withheld", help=why, width=CARD, border=True)
         return
-    _card(_card_label(value), *_told(value), escape_markdown(value.definition))
+    mean, ends = _told(value, row)
+    _card(_card_label(value), f"{mean} %", f"{ends} % (95 %)", escape_markdown(value.definition))
 
 
 def _range_card(answer: StudyAnswer, value: AnswerValue, least: str, most: str) -> None:
     rows = [one.interval for each in answer.models.values() for one in each if one.estimand == value.estimand]
-    means = [row.mean for row in rows if row is not None]
-    low, high = (_percent(end, value) for end in (min(means), max(means)))
+    known = sorted((row for row in rows if row is not None), key=lambda row: row.mean)
+    low, high = (_told(value, row)[0] for row in (known[0], known[-1]))
     told = [value.definition, f"Least: {least}", f"Greatest: {most}"]
     _card(_card_label(value), f"{low} to {high} %", "across models", "\n\n".join(map(escape_markdown, told)))
 
@@ -91,16 +92,10 @@ def _card(label: str, value: str, under: str, help_: str) -> None:
     )  # fmt: skip
 
 
-def _told(value: AnswerValue) -> tuple[str, str]:
-    """Value and interval of a card."""
-    row = value.interval
-    assert row is not None
-    ends = " to ".join(_percent(end, value) for end in (row.low95, row.high95))
-    return f"{_percent(row.mean, value)} %", f"{ends} % (95 %)"
-
-
-def _percent(rate: float, value: AnswerValue) -> str:
-    return format_points(rate) if value.is_difference else format_percent(rate).removesuffix(" %")
+def _told(value: AnswerValue, row: IntervalRow) -> tuple[str, str]:
+    """Value and interval of a card, rounded as in every table."""
+    mean, ends = format_interval(row.mean, row.low95, row.high95, sign=value.is_difference).split(" % (")
+    return mean, ends.removesuffix(")")
 
 
 def _first_judge(rows: tuple[YoudenRow, ...]) -> list[YoudenRow]:
@@ -115,7 +110,9 @@ def show_judges(answer: StudyAnswer) -> None:
     arms = list(dict.fromkeys(row.arm for row in answer.judges))
     known = {(row.judge, row.arm): Interval(row.mean, row.low95, row.high95) for row in answer.judges}
     columns = (TableColumn("judge", "Judge", terms=("judge",)), *(TableColumn(arm, arm, "number") for arm in arms))
-    rows = tuple({"judge": name, **{arm: known.get((name, arm)) for arm in arms}} for name in names)
+    rows: tuple[dict[str, Cell], ...] = tuple(
+        {"judge": name, **{arm: known.get((name, arm)) for arm in arms}} for name in names
+    )
     caption = "Youden's J of the event in each arm, posterior of the corrected fit from all labels and verdicts."
     with st.expander(f"Youden's J of {len(names)} judges"):
         show_table(EstimateTable("judge-youden", caption, columns, rows))

@@ -72,6 +72,16 @@ def test_one_model_is_answered_for_with_intervals(page: Callable[..., AppTest]) 
     assert [each.label for each in app.expander][-4:] == ["Design", "Verdicts", "Labels", "Fits"]
 
 
+def test_a_card_shows_what_the_table_shows_also_of_small_rates(page: Callable[..., AppTest]) -> None:
+    small = demo.estimand("SmolLM2-135M", 1.345e8, "instruct", "false_alarm", 0.003, 0.001)
+    app = page(lambda store: store.add_fit(demo._fit("judged", {"judge": "lexicon", "estimands": [small]})))
+    (card,) = (each for each in app.metric if each.label == "False alarm")
+    shown = f"{card.value} ({card.delta})".replace("\xa0", " ")
+    assert shown == "0.3 % (0.1 to 0.5 % (95 %))"
+    copied = next(each.value for each in app.code if "| False alarm |" in each.value)
+    assert "| 0.3 % (0.1 to 0.5) |" in copied
+
+
 def test_counts_of_several_models_show_their_range_and_any_of_them(page: Callable[..., AppTest]) -> None:
     app = page(demo.fill_published)
     assert app.metric[0].value == "−49 to +58\xa0%"
