@@ -11,7 +11,7 @@ from gnomon.stats.charts.coverage_chart import coverage_grid_chart
 from gnomon.stats.charts.coverage_table import interval_coverage, world_coverage
 from gnomon.stats.inference.hierarchical import VERSION
 from gnomon.stats.narrative.formatting import non_breaking
-from gnomon.stats.tables import coverage_tables as told
+from gnomon.stats.tables.diagnostics import coverage_tables as told
 
 
 def show_coverage() -> None:

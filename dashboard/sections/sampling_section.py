@@ -22,7 +22,7 @@ from gnomon.stats.fitted_posterior import EstimateName, estimate_chains, load_ke
 from gnomon.stats.narrative.formatting import estimand_label
 from gnomon.stats.results import PASSED, StoredFit
 from gnomon.stats.stored_fits import newest_fits
-from gnomon.stats.tables.diagnostic_tables import sampling_table
+from gnomon.stats.tables.diagnostics.diagnostic_tables import sampling_table
 
 SMALL_STUDY = 50_000
 """Trials up to which the draws are read without being asked for: the model is made of all verdicts again."""

@@ -21,8 +21,8 @@ from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.stored_fits import newest_fits
-from gnomon.stats.tables.diagnostic_tables import all_fits_table, predictive_table, prior_posterior_table
-from gnomon.stats.tables.fit_table import fit_table
+from gnomon.stats.tables.diagnostics.diagnostic_tables import all_fits_table, predictive_table, prior_posterior_table
+from gnomon.stats.tables.diagnostics.fit_table import fit_table
 
 
 def show_page() -> None:

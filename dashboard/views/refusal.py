@@ -18,7 +18,7 @@ from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.tables.breakdown_tables import breakdown_table
-from gnomon.stats.tables.refusal_tables import bounds_table, refusal_table
+from gnomon.stats.tables.models.refusal_tables import bounds_table, refusal_table
 
 REFUSAL = "refusal"
 VIEWS = {"judged": "As judged", "corrected": "Corrected for judge error"}

@@ -39,8 +39,8 @@ from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitte
 from gnomon.stats.narrative.fit_sentences import misfit_headline
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
-from gnomon.stats.tables import size_tables
-from gnomon.stats.tables.model_table import model_table
+from gnomon.stats.tables.models import size_tables
+from gnomon.stats.tables.models.model_table import model_table
 
 WIDTH, HEIGHT = 720, 400
 APART = 0.005

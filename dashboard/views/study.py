@@ -35,8 +35,8 @@ from gnomon.stats.narrative.next_steps import Notice, list_notices, next_step
 from gnomon.stats.narrative.study_answer import StudyAnswer, answer_study, provenance_sentence
 from gnomon.stats.narrative.study_overview import StudyOverview, by_rater, distinct_values
 from gnomon.stats.results import FAILED, REFUSED
+from gnomon.stats.tables.diagnostics.fit_table import fit_table
 from gnomon.stats.tables.estimate_table import table_of_texts
-from gnomon.stats.tables.fit_table import fit_table
 
 FEW = 3
 """Notes that inform, up to which they are not folded."""

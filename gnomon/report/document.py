@@ -18,13 +18,13 @@ from gnomon.report.markdown_bundle import bundle_files, zip_bytes
 from gnomon.report.pdf import find_browser, html_to_pdf
 from gnomon.report.report_blocks import ReportSection, StudyReport
 from gnomon.report.sections.battery_section import battery_section
-from gnomon.report.sections.card_section import card_section
 from gnomon.report.sections.diagnostic_section import diagnostic_section
 from gnomon.report.sections.estimate_sections import estimate_sections
-from gnomon.report.sections.judge_section import judge_section
+from gnomon.report.sections.judges.card_section import card_section
+from gnomon.report.sections.judges.judge_section import judge_section
+from gnomon.report.sections.judges.panel_section import panel_section
 from gnomon.report.sections.method_section import method_section
 from gnomon.report.sections.omission_section import omission_section
-from gnomon.report.sections.panel_section import panel_section
 from gnomon.report.sections.reference_section import reference_section
 from gnomon.report.sections.refusal_section import refusal_section
 from gnomon.report.sections.sensitivity_section import sensitivity_section

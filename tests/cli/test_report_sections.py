@@ -16,8 +16,8 @@ from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.report.report_blocks import ReportFigure, ReportTable
-from gnomon.report.sections.card_section import card_section
-from gnomon.report.sections.panel_section import panel_section
+from gnomon.report.sections.judges.card_section import card_section
+from gnomon.report.sections.judges.panel_section import panel_section
 
 
 @pytest.fixture(scope="module")

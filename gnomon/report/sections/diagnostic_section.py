@@ -20,9 +20,9 @@ from gnomon.stats.narrative.fit_frames import FitFrames
 from gnomon.stats.narrative.formatting import estimand_label
 from gnomon.stats.results import PASSED, StoredFit
 from gnomon.stats.stored_fits import newest_fits
-from gnomon.stats.tables import coverage_tables, diagnostic_tables
-from gnomon.stats.tables.diagnostic_tables import sampling_table
-from gnomon.stats.tables.fit_table import fit_table
+from gnomon.stats.tables.diagnostics import coverage_tables, diagnostic_tables
+from gnomon.stats.tables.diagnostics.diagnostic_tables import sampling_table
+from gnomon.stats.tables.diagnostics.fit_table import fit_table
 
 SMALL_STUDY = 50_000
 """Trials up to which kept draws are read: the statistical model is built of all verdicts again."""

@@ -17,9 +17,10 @@ from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, frame_row
 from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import join_names
 from gnomon.stats.narrative.method_sentences import method_sentences
-from gnomon.stats.tables import breakdown_tables, headline_tables, size_tables
+from gnomon.stats.tables import breakdown_tables, headline_tables
 from gnomon.stats.tables.method_table import method_table
-from gnomon.stats.tables.model_table import model_table
+from gnomon.stats.tables.models import size_tables
+from gnomon.stats.tables.models.model_table import model_table
 
 
 def estimate_sections(material: StudyMaterial) -> Iterator[ReportSection]:

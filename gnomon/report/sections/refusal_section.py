@@ -11,7 +11,8 @@ from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import REFUSAL
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames
-from gnomon.stats.tables import breakdown_tables, refusal_tables
+from gnomon.stats.tables import breakdown_tables
+from gnomon.stats.tables.models import refusal_tables
 
 
 def refusal_section(material: StudyMaterial) -> Iterator[ReportSection]:

@@ -10,7 +10,8 @@ from gnomon.report.study_material import StudyMaterial, fit_heading
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.fit_frames import opening_estimand
-from gnomon.stats.tables import headline_tables, size_tables
+from gnomon.stats.tables import headline_tables
+from gnomon.stats.tables.models import size_tables
 
 
 def sensitivity_section(material: StudyMaterial) -> Iterator[ReportSection]:

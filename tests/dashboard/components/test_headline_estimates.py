@@ -23,7 +23,7 @@ def shown(tmp_path: Path) -> Callable[[Callable[[Store], None]], AppTest]:
         from gnomon.dashboard.components import headline_estimates
         from gnomon.stats.estimand_registry import NET_RAW
         from gnomon.stats.narrative.fit_frames import all_fitted
-        from gnomon.stats.tables import size_tables
+        from gnomon.stats.tables.models import size_tables
 
         place = study_picker.StudyRef("study", url)
         store = study_picker.open_store(place)

@@ -9,7 +9,7 @@ from gnomon.calibration.plotting.theme import save_chart
 from gnomon.stats.charts.coverage_chart import FINDING_COLOURS, coverage_grid_chart
 from gnomon.stats.charts.coverage_table import WORLD_COLUMNS, interval_coverage, world_coverage
 from gnomon.stats.inference.hierarchical import VERSION
-from gnomon.stats.tables.coverage_tables import (
+from gnomon.stats.tables.diagnostics.coverage_tables import (
     BELOW,
     FEW,
     NEAR,

@@ -10,13 +10,13 @@ import pytest
 
 from gnomon.stats.narrative.fit_frames import FitFrames, read_fit
 from gnomon.stats.results import StoredFit
-from gnomon.stats.tables.diagnostic_tables import (
+from gnomon.stats.tables.diagnostics.diagnostic_tables import (
     all_fits_table,
     predictive_table,
     prior_posterior_table,
     sampling_table,
 )
-from gnomon.stats.tables.fit_table import fit_table
+from gnomon.stats.tables.diagnostics.fit_table import fit_table
 
 WHO = ("toy", 1e9, "instruct")
 

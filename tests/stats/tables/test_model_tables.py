@@ -8,8 +8,8 @@ from gnomon.stats.bounds.selection_bounds import EffectBounds
 from gnomon.stats.estimand_registry import NET_RAW
 from gnomon.stats.narrative.fit_frames import FitFrames, read_fit
 from gnomon.stats.results import StoredFit
-from gnomon.stats.tables import size_tables
-from gnomon.stats.tables.model_table import model_table
+from gnomon.stats.tables.models import size_tables
+from gnomon.stats.tables.models.model_table import model_table
 
 ENDS = {"low95": -0.1, "high95": 0.3}
 

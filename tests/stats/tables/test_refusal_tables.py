@@ -11,7 +11,7 @@ from gnomon.stats.narrative.fit_frames import FitFrames, read_fit
 from gnomon.stats.narrative.fit_sentences import refusal_headline
 from gnomon.stats.results import EngagementBounds, StoredFit
 from gnomon.stats.tables.estimate_table import Interval
-from gnomon.stats.tables.refusal_tables import (
+from gnomon.stats.tables.models.refusal_tables import (
     APART_FROM_ZERO,
     NEGLIGIBLE,
     WITH_ZERO,

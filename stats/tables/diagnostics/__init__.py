@@ -1,0 +1,1 @@
+"""Tables of how far estimates can be trusted: convergence, predictive checks, coverage in simulation."""
