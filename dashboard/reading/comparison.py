@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -21,6 +21,7 @@ from gnomon.dashboard.transcripts.trial_pairs import (
     comparable_axes,
     pair_trials,
 )
+from gnomon.data.outcomes import Outcome
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import count_noun, join_names
 
@@ -115,19 +116,17 @@ def compare_conditions(
     wanted, judge = _choose_pair(choices)
     if wanted is None:
         return
-    found = pair_trials(store, wanted, filters, choices, among=among)
-    mark = repr((wanted, filters, judge, among and len(among)))
+    mark = repr((id(store), wanted, filters, judge, None if among is None else hash(tuple(among))))
     if st.session_state.get("pairs_of") != mark:
-        st.session_state.update(pairs_of=mark, pair=0)
+        found = pair_trials(store, wanted, filters, choices, among=among)
+        st.session_state.update(pairs_of=mark, pair=0, pairs_found=found)
+    found = st.session_state["pairs_found"]
     if not found.pairs:
         st.info("No trial of one condition has a counterpart of the other: change the filters or the conditions.")
         return
-    said = transcript_query.outcome_table(
-        store, sorted({trial for pair in found.pairs for trial in pair}), {judge: choices.judge[judge]} if judge else {}
-    )
-    outcomes = dict(said[choices.judge[judge]].fillna("–")) if judge else {}
-    pairs = sorted(found.pairs, key=lambda pair: outcomes.get(pair[0]) == outcomes.get(pair[1]))
-    st.caption(_pair_summary(found, sum(outcomes.get(one) != outcomes.get(other) for one, other in pairs)))
+    outcomes = _outcomes(store, found, choices, judge)
+    pairs = sorted(found.pairs, key=lambda pair: not is_difference(outcomes, pair))
+    st.caption(_pair_summary(found, sum(is_difference(outcomes, pair) for pair in pairs)))
     at = min(int(st.session_state["pair"]), len(pairs) - 1)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button("Previous", shortcut="left", disabled=at == 0, on_click=tell_on_page(_go_to_pair), args=(at - 1,))
@@ -151,6 +150,29 @@ def compare_conditions(
     ]
     show_trial_list(rows, f"pairs {len(rows)}", _go_to_pair, "Pairs")
     note(list(pairs[at]))
+
+
+def _outcomes(store: Store, found: PairSearch, choices: FilterChoices, judge: str) -> dict[str, str]:
+    """What a judge's verdict on each trial leads to, by trial; empty without a judge."""
+    if not judge:
+        return {}
+    trials = sorted({trial for pair in found.pairs for trial in pair})
+    said = transcript_query.outcome_table(store, trials, {judge: choices.judge[judge]})
+    return {str(trial): str(outcome) for trial, outcome in said[choices.judge[judge]].fillna("–").items()}
+
+
+def is_difference(outcomes: Mapping[str, str], pair: tuple[str, str]) -> bool:
+    """Whether the trials of a pair have different outcomes; a trial without one differs from nothing.
+
+    Parameters
+    ----------
+    outcomes : mapping of str to str
+        What the verdict on each trial leads to.
+    pair : (str, str)
+        Trial ids.
+    """
+    one, other = (outcomes.get(trial) for trial in pair)
+    return one != other and one in list(Outcome) and other in list(Outcome)
 
 
 def _choose_pair(choices: FilterChoices) -> tuple[ConditionPair | None, str]:
