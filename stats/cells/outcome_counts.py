@@ -74,11 +74,11 @@ def count_outcomes(cells: CellCounts, *, is_complete: bool) -> tuple[OutcomeCoun
     """
     frame = cells.frame.reset_index(drop=True)
     out: list[OutcomeCount] = []
-    for (parameters, subject), mine in frame.groupby(["parameters", "subject"], sort=True):
+    for (_, subject), mine in frame.groupby(["parameters", "subject"], sort=True):
         for arm in (str(each) for each in Arm if str(each) in set(mine["arm"])):
             places = mine.index[mine["arm"] == arm]
             totals = dict(zip(cells.classes, cells.counts[places].sum(axis=0).tolist(), strict=True))
-            out += _arm_outcomes(str(subject), float(parameters), arm, totals, is_complete)
+            out += _arm_outcomes(str(subject), float(mine["parameters"].iloc[0]), arm, totals, is_complete)
     return tuple(out)
 
 
