@@ -20,6 +20,7 @@ from gnomon.report.report_blocks import (
     Snippet,
     StudyReport,
     Subheading,
+    page_table,
     slug,
 )
 from gnomon.stats.narrative.formatting import non_breaking
@@ -140,7 +141,7 @@ def _page_block(block: Block, section: ReportSection, number: int, counter: _Cou
 
 
 def _table_block(block: ReportTable, number: int) -> PageBlock:
-    table = block.table
+    table = page_table(block.table)
     rows = tuple(tuple(map(non_breaking, row)) for row in table.texts())
     longest = [max((len(row[place]) for row in rows), default=0) for place in range(len(table.columns))]
     return PageBlock(

@@ -17,6 +17,7 @@ from gnomon.report.report_blocks import (
     StudyReport,
     Subheading,
     file_names,
+    page_table,
     slug,
 )
 from gnomon.stats.tables.table_formats import csv_text, latex_text, markdown_text
@@ -100,7 +101,7 @@ def _block_text(block: Block, name: str, at: str, figure: int, table: int) -> st
     if isinstance(block, ReportFigure):
         return f"![{_escape(block.words)}]({at}figures/{name}.svg)\n\n*Figure {figure}*"
     links = f"[CSV]({at}tables/{name}.csv), [LaTeX]({at}tables/{name}.tex)"
-    return f"**Table {table}. {_escape(block.title)}** ({links})\n\n{markdown_text(block.table).rstrip()}"
+    return f"**Table {table}. {_escape(block.title)}** ({links})\n\n{markdown_text(page_table(block.table)).rstrip()}"
 
 
 def _escape(text: str) -> str:

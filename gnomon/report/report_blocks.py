@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -15,6 +15,8 @@ from gnomon.stats.tables.estimate_table import EstimateTable, table_of_texts
 
 _NO_NAME = re.compile(r"[^a-z0-9]+")
 NAME_LENGTH = 60
+MOST_ROWS = 500
+"""Rows of a table that a page shows; the CSV file of a bundle has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,17 @@ def text_table(name: str, caption: str, frame: pd.DataFrame) -> EstimateTable:
     """
     shown = with_reader_headings(frame)
     return table_of_texts(name, caption, shown.rename(columns=lambda heading: _capitalise(str(heading))))
+
+
+def page_table(table: EstimateTable) -> EstimateTable:
+    """The table as a page shows it: its first rows where it has very many, with a note on where all of them are."""
+    if len(table.rows) <= MOST_ROWS:
+        return table
+    note = (
+        f"The first {MOST_ROWS:,} of {len(table.rows):,} rows; all are in the CSV file of the report as .zip or .md "
+        f"({table.name})."
+    )
+    return replace(table, rows=table.rows[:MOST_ROWS], notes=(*table.notes, note))
 
 
 def _capitalise(heading: str) -> str:

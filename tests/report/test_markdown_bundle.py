@@ -39,6 +39,18 @@ def test_every_file_that_the_page_names_is_there(report: StudyReport) -> None:
     assert files["r-files/figures/one-rates.svg"].startswith(b"<svg")
 
 
+def test_a_very_long_table_is_whole_in_its_file_and_the_page_says_so() -> None:
+    rows = tuple({"model": f"m{place}", "rate": 0.5} for place in range(600))
+    section = ReportSection("one", "One")
+    section.tabulate("Long", EstimateTable("long", "", COLUMNS, rows))
+    files = bundle_files(StudyReport("s", "", "", (section,)))
+    page = files["report.md"].decode()
+    assert "| m499 |" in page
+    assert "| m500 |" not in page
+    assert "The first 500 of 600 rows" in page
+    assert files["tables/one-long.csv"].decode().count("\n") == 601
+
+
 def test_text_is_shown_verbatim(report: StudyReport) -> None:
     page = bundle_files(report)["report.md"].decode()
     assert "\\# not a heading" in page
