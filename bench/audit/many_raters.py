@@ -78,8 +78,9 @@ def write_rated_study(url: str, raters: int, items: int, *, seed: int = 1) -> in
 
 def _trial(number: int) -> Trial:
     arm = (Arm.INJECTION, Arm.CONTROL)[number % 2]
-    dose = (CONCEPT, 3, 2.0) if arm is Arm.INJECTION else (None, None, 0.0)
-    condition = Condition("toy", "r0", arm, *dose, Span.ALL, "p0", None, 0)
+    steered = arm is Arm.INJECTION
+    concept, layer, strength = (CONCEPT if steered else None), (3 if steered else None), (2.0 if steered else 0.0)
+    condition = Condition("toy", "r0", arm, concept, layer, strength, Span.ALL, "p0", None, 0)
     return Trial(condition.trial_id(number), condition, number, number, "answer", "stop", 3)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import compute
 from sqlalchemy import ColumnElement, Connection, Select, String, case, func, select, type_coerce
 
 from gnomon.calibration.observations.frames import fact_columns, is_readable, with_outcomes
+from gnomon.calibration.observations.trial_places import TrialPlaces, sorted_order
 from gnomon.calibration.observations.verdict_codes import WRONG, VerdictCode
 from gnomon.data.errors import StoreError
 from gnomon.data.facts import further_names
@@ -143,11 +143,12 @@ def _read_trials(
         ids.append(text_array(columns[0]))
         found = [cells.setdefault(axis, len(cells)) for axis in zip(*columns[1:], strict=True)]
         places.append(np.array(found, dtype=np.int32))
-    trials = pd.Series(pa.chunked_array(ids, type=pa.string()).to_pandas(), dtype="str")
+    found_ids = pa.concat_arrays(ids) if ids else pa.array([], type=pa.string())
     ids.clear()
-    order = np.asarray(trials.argsort(), dtype=np.intp)
+    order = sorted_order(found_ids)
     cell = np.concatenate(places)[order] if places else np.zeros(0, dtype=np.int32)
-    return trials.take(order).reset_index(drop=True), pd.DataFrame(list(cells), columns=list(AXES), dtype=object), cell
+    trials = pd.Series(found_ids.take(pa.array(order)).to_pandas(), dtype="str")
+    return trials, pd.DataFrame(list(cells), columns=list(AXES), dtype=object), cell
 
 
 def _verdict_query(versions: Sequence[str], code: VerdictCode, *, with_order: bool) -> Select[Any]:
@@ -169,8 +170,8 @@ class _Heard:
 
     Attributes
     ----------
-    trials : pyarrow.Array
-        Ids of the n trials, in order.
+    trials : TrialPlaces
+        Places of the n trials.
     targets : array (n,) of int
         Number of the concept that was injected into each.
     versions : dict of str to int
@@ -189,7 +190,7 @@ class _Heard:
         Rows that are not placed yet: trial, version, concept, time, flags, and the row's number if it is read.
     """
 
-    trials: pa.Array
+    trials: TrialPlaces
     targets: NDArray[np.int64]
     versions: dict[str, int]
     code: VerdictCode
@@ -213,7 +214,7 @@ class _Heard:
         injected = [concepts.setdefault(target, len(concepts)) for target in targets]
         shape = len(trials), len(versions)
         return cls(
-            trials=pa.array(trials, type=pa.string()),
+            trials=TrialPlaces(pa.array(trials, type=pa.string())),
             targets=np.array(injected, dtype=np.int64)[cell],
             versions={version: place for place, version in enumerate(versions)},
             code=code,
@@ -244,8 +245,7 @@ class _Heard:
         """Put the rows that wait where they belong; those on trials that are not of the table are dropped."""
         if not self.waiting:
             return
-        trials = pa.chunked_array([rows[0] for rows in self.waiting])
-        place = compute.fill_null(compute.index_in(trials, value_set=self.trials), UNHEARD).to_numpy()
+        place = self.trials.places_of(pa.concat_arrays([rows[0] for rows in self.waiting]))
         judge, concept, at, flags, *order = (np.concatenate(part) for part in list(zip(*self.waiting, strict=True))[1:])
         self.waiting.clear()
         there = np.flatnonzero(place >= 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any, cast
 
 import pyarrow as pa
@@ -31,13 +33,25 @@ def fetch_columns(connection: Connection, query: Select[Any]) -> Iterator[list[l
     result = connection.execution_options(**options).execute(query)
     places = range(len(result.keys()))
     try:
-        batch: Sequence[Any] = [first] if (first := result.fetchone()) else []  # the row that SQLAlchemy has buffered
+        start: Sequence[Any] = [first] if (first := result.fetchone()) else []  # the row that SQLAlchemy has buffered
         rows = cast(Any, result).cursor  # the driver's: SQLAlchemy makes an object of each row
-        while batch:
-            yield [[row[place] for row in batch] for place in places]
-            batch = rows.fetchmany(BATCH)
+        for batch in chain([start], _batches_of(rows, ahead=connection.dialect.name != "sqlite")):
+            if batch:
+                yield [[row[place] for row in batch] for place in places]
     finally:
         result.close()
+
+
+def _batches_of(rows: Any, *, ahead: bool) -> Iterator[Sequence[Any]]:
+    """Batches of a driver's cursor; a server's next one is fetched while one is used."""
+    if not ahead:
+        yield from iter(lambda: rows.fetchmany(BATCH), [])
+        return
+    with ThreadPoolExecutor(1) as server:
+        waiting = server.submit(rows.fetchmany, BATCH)
+        while batch := waiting.result():
+            waiting = server.submit(rows.fetchmany, BATCH)
+            yield batch
 
 
 def text_array(values: Sequence[object]) -> pa.Array:
