@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import case, exists, func, or_, select
 
 from gnomon.calibration.error_rates.judged_counts import JudgedTrials, judged_rows, trial_counts
 from gnomon.calibration.error_rates.label_randomness import nonrandom_labels
@@ -399,9 +399,8 @@ def spoken_versions(store: Store) -> list[str]:
 
     Versions that were asked about labelled trials only, for a comparison, are left out: those trials are no sample.
     """
-    heard = select(verdict_table.c.judge).distinct().subquery()
     column = judge_table.c
-    query = select(column.version, column.name).join(heard, heard.c.judge == column.version)
+    query = select(column.version, column.name).where(exists().where(verdict_table.c.judge == column.version))
     known = store.read_frame(query.order_by(column.created_at.desc(), column.version))
     known = known[~known["version"].isin(load_settings(store).candidates)]
     names = judge_frame(store)["name"].tolist()
