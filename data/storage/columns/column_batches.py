@@ -33,11 +33,12 @@ def fetch_columns(connection: Connection, query: Select[Any]) -> Iterator[list[l
     result = connection.execution_options(**options).execute(query)
     places = range(len(result.keys()))
     try:
-        start: Sequence[Any] = [first] if (first := result.fetchone()) else []  # the row that SQLAlchemy has buffered
+        first = result.fetchone()  # the row that SQLAlchemy has buffered; without one it has closed the cursor
+        if first is None:
+            return
         rows = cast(Any, result).cursor  # the driver's: SQLAlchemy makes an object of each row
-        for batch in chain([start], _batches_of(rows, ahead=connection.dialect.name != "sqlite")):
-            if batch:
-                yield [[row[place] for row in batch] for place in places]
+        for batch in chain([[first]], _batches_of(rows, ahead=connection.dialect.name != "sqlite")):
+            yield [[row[place] for row in batch] for place in places]
     finally:
         result.close()
 
