@@ -28,7 +28,7 @@ def coverage_grid_chart(grid: pd.DataFrame) -> Any:
     Parameters
     ----------
     grid : pandas.DataFrame
-        `stats.tables.coverage_tables.world_grid`.
+        `stats.tables.diagnostics.coverage_tables.world_grid`.
     """
     shown = grid.assign(
         told=["–" if pd.isna(share) else f"{100 * share:.0f}" for share in grid["coverage"]],
