@@ -18,7 +18,7 @@ from gnomon.stats.estimand_registry import ESTIMANDS, NET_CLAIMED, NET_RAW
 from gnomon.stats.narrative.formatting import escape_markdown, format_interval, format_percent, non_breaking
 from gnomon.stats.narrative.study_answer import AnswerValue, StudyAnswer, range_values
 from gnomon.stats.results import IntervalRow, YoudenRow
-from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn
+from gnomon.stats.tables.calibration.judge_tables import posterior_youden_table
 from gnomon.stats.tables.outcome_table import outcome_table
 
 ALL_MODELS = "All models"
@@ -107,15 +107,8 @@ def show_judges(answer: StudyAnswer) -> None:
     names = list(dict.fromkeys(row.judge for row in answer.judges))
     if len(names) < 2:
         return
-    arms = list(dict.fromkeys(row.arm for row in answer.judges))
-    known = {(row.judge, row.arm): Interval(row.mean, row.low95, row.high95) for row in answer.judges}
-    columns = (TableColumn("judge", "Judge", terms=("judge",)), *(TableColumn(arm, arm, "number") for arm in arms))
-    rows: tuple[dict[str, Cell], ...] = tuple(
-        {"judge": name, **{arm: known.get((name, arm)) for arm in arms}} for name in names
-    )
-    caption = "Youden's J of the event in each arm, posterior of the corrected fit from all labels and verdicts."
     with st.expander(f"Youden's J of {len(names)} judges"):
-        show_table(EstimateTable("judge-youden", caption, columns, rows))
+        show_table(posterior_youden_table(answer.judges))
 
 
 def show_outcomes(place: study_picker.StudyRef, store: Store, source: str) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
 from gnomon.stats.bounds.model_bounds import lee_bounds_by_model
+from gnomon.stats.cells.outcome_classes import EVENT
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import ESTIMANDS, is_corrected, listed_estimands, main_estimand
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
@@ -18,6 +19,7 @@ from gnomon.stats.narrative.formatting import estimand_label as called
 from gnomon.stats.narrative.formatting import join_names
 from gnomon.stats.narrative.method_sentences import method_sentences
 from gnomon.stats.tables import breakdown_tables, headline_tables
+from gnomon.stats.tables.calibration.judge_tables import posterior_youden_table
 from gnomon.stats.tables.method_table import method_table
 from gnomon.stats.tables.models import size_tables
 from gnomon.stats.tables.models.model_table import model_table
@@ -62,6 +64,11 @@ def _fill_section(made: ReportSection, material: StudyMaterial, fit: FitFrames, 
         made.head("By each correction method")
         made.tabulate("Corrected estimates by method", method_table(fit.methods))
         made.say(*method_sentences(fit.headline))
+    made.head("Judges and raters in this fit")
+    made.tabulate("Youden's J by arm", posterior_youden_table([row for row in fit.judges if row.question == EVENT]))
+    stored = next((each for each in material.overview.fits if each.view == fit.view), None)
+    if stored is not None and (found := fit_sentences.rater_finding(stored.result.raters)):
+        made.say(f"{found[:1].upper()}{found[1:]}.")
     if variants := list(judged_variant_sentences(fit.contrasts, material.settings.variants, name)):
         made.head("Variants of one model")
         made.say(*variants)

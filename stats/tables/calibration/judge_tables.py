@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.labels.views import label_events, rater_kinds
@@ -14,6 +14,7 @@ from gnomon.data.records import Split
 from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.study_overview import by_rater
+from gnomon.stats.results import YoudenRow
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn
 from gnomon.stats.tables.frame_tables import table_of_intervals
 
@@ -50,6 +51,7 @@ DRIFT_CAPTION = (
     "Verdicts of {judge} in the order of their dates: share of events among them, and share of labelled trials with "
     "the right verdict, with 95 % intervals."
 )
+YOUDEN_CAPTION = "Youden's J of the event in each arm, posterior of the corrected fit from all labels and verdicts."
 RATER_CAPTION = (
     "Who labelled: kind of each rater, whether its labels count, labelled trials by split, and later changes."
 )
@@ -331,6 +333,24 @@ def drift_table(audit: ViewAudit, judge: str) -> EstimateTable:
         TableColumn("right", "Right verdicts", "rate", ("accuracy",)),
     )
     return EstimateTable(f"drift-{judge}", DRIFT_CAPTION.format(judge=judge), columns, rows)
+
+
+def posterior_youden_table(rows: Sequence[YoudenRow]) -> EstimateTable:
+    """Youden's J of the event of each judge in each arm, as a corrected fit has it; the audit has its own estimate.
+
+    Parameters
+    ----------
+    rows : sequence of YoudenRow
+        `judges` of a fit, of the event.
+    """
+    arms = list(dict.fromkeys(row.arm for row in rows))
+    known = {(row.judge, row.arm): Interval(row.mean, row.low95, row.high95) for row in rows}
+    columns = (JUDGE, *(TableColumn(arm, arm, "number", ("Youden's J",)) for arm in arms))
+    made = tuple(
+        {"judge": name, **{arm: known.get((name, arm)) for arm in arms}}
+        for name in dict.fromkeys(row.judge for row in rows)
+    )
+    return EstimateTable("judge-youden", YOUDEN_CAPTION, columns, made)
 
 
 def interval_cell(estimate: Estimate | None) -> Interval | None:

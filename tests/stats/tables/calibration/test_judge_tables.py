@@ -14,6 +14,7 @@ from gnomon.calibration.results.audit import ViewAudit
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
+from gnomon.stats.results import YoudenRow
 from gnomon.stats.tables.calibration import judge_tables
 from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
 from gnomon.stats.tables.frame_tables import table_of_intervals
@@ -89,3 +90,10 @@ def test_a_frame_without_an_interval_has_an_absent_cell_and_no_column_it_lacks()
     columns = (TableColumn("arm", "Arm"), TableColumn("estimate", "Rate", "rate"), TableColumn("n", "n", "count"))
     table = table_of_intervals("t", "", frame, columns)
     assert list(table.texts()) == [["control", "50 % (40 to 60)"], ["random", "–"]]
+
+
+def test_the_posterior_of_youden_has_a_column_for_each_arm_and_a_row_for_each_judge() -> None:
+    ends = {"question": "event", "probability": 1.0, "mean": 0.5, "low95": 0.4, "high95": 0.6}
+    rows = [YoudenRow(judge="a", arm="control", **ends), YoudenRow(judge="b", arm="injection", **ends)]
+    table = judge_tables.posterior_youden_table(rows)
+    assert list(table.texts()) == [["a", "0.50 (0.40 to 0.60)", "–"], ["b", "–", "0.50 (0.40 to 0.60)"]]
