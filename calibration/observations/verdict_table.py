@@ -261,7 +261,7 @@ def _microseconds(stamps: Sequence[object]) -> Moments:
     """ISO 8601 time stamps as microseconds since 1970; `NO_TIME` where one is missing or invalid."""
     try:
         known = text_array(stamps).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    except (pa.ArrowInvalid, TypeError):  # one of them is none, or has no offset
+    except (pa.ArrowInvalid, StoreError):  # one of them is none, or has no offset
         times = pd.to_datetime(pd.Series(list(stamps), dtype=object), utc=True, format="ISO8601", errors="coerce")
         return times.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64)
     return np.asarray(known.fill_null(NO_TIME).to_numpy(zero_copy_only=False), dtype=np.int64)

@@ -10,6 +10,8 @@ from typing import Any, cast
 import pyarrow as pa
 from sqlalchemy import Connection, Select
 
+from gnomon.data.errors import StoreError
+
 BATCH = 2_000
 """Rows that are fetched at once: few enough that the processor's cache holds them while they become columns."""
 
@@ -60,12 +62,18 @@ def text_array(values: Sequence[object]) -> pa.Array:
 
     Raises
     ------
-    TypeError
+    StoreError
         If a value is neither: SQLite keeps whatever it is given.
     """
-    array = pa.array(values)
-    if pa.types.is_null(array.type):
+    try:
+        array = pa.array(values)
+    except (pa.ArrowInvalid, TypeError):  # of several types
+        array = None
+    if array is not None and pa.types.is_null(array.type):
         return array.cast(pa.string())
-    if not pa.types.is_string(array.type):
-        raise TypeError(f"no text but {array.type}")
+    if array is None or not pa.types.is_string(array.type):
+        raise StoreError(
+            "a value of the database is no text where one should be: 'gnomon doctor --study DIR' says where; restore a "
+            "backup"
+        )
     return array
