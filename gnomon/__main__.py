@@ -7,6 +7,10 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typer import TyperException
 
 INTERRUPTED = 130
 STOPPED = "gnomon: stopped. What was reported as stored is stored; run the same command again to go on"
@@ -85,8 +89,18 @@ def _describe_error(error: Exception) -> tuple[str, int]:
     from gnomon.data.maintenance.fault_report import describe_error, shorten_line
 
     if isinstance(error, typer.TyperException):
-        return f"{shorten_line(error.format_message())}: 'gnomon --help' lists what there is", 2
+        context = getattr(error, "ctx", None)
+        command = "gnomon" if context is None else context.command_path
+        return f"{shorten_line(_usage_message(error))}: '{command} --help' lists what there is", 2
     return describe_error(error)
+
+
+def _usage_message(error: TyperException) -> str:
+    """What was wrong with the arguments; for an unknown option, the nearest that there is."""
+    name, known = getattr(error, "option_name", None), getattr(error, "possibilities", None)
+    if not known or not isinstance(name, str):
+        return error.format_message()
+    return f"No such option: {name}. Did you mean '{known[0]}'?"
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

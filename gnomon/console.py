@@ -111,13 +111,3 @@ def _progress_lines(title: str) -> Progress:
             )
 
     return report
-
-
-def format_points(value: float) -> str:
-    """A difference of rates as text, in percentage points with sign: -3.4 %."""
-    return f"{100 * value:+.1f} %"
-
-
-def format_rate(value: float) -> str:
-    """A rate as text, in percent: 3.4 %."""
-    return f"{100 * value:.1f} %"

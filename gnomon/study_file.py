@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from difflib import get_close_matches
 from math import isfinite, nan
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -48,6 +49,17 @@ from gnomon.stats.model.priors import Priors
 FILE = "study.toml"
 STRENGTH_TEXT = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s+of\s+(residual|limit)\s*")
 Depth = Annotated[float, Field(gt=0, le=1)]
+PLAIN_WORDS = {
+    "missing": "is missing: write it",
+    "list_type": "write a list, as in [1, 2]",
+    "dict_type": "write a table of keys and values",
+    "model_type": "write a table of keys and values",
+    "string_type": "write a text in quotes",
+    "bool_type": "write true or false",
+    "int_type": "write a whole number",
+    "float_type": "write a number",
+}
+"""What is wrong with a value, by the kind of pydantic's error, where its own words would be of Python."""
 StrengthUnit = Literal["vector", "residual", "limit"]
 ListedConcept = Annotated[str, Field(pattern=r"^[^A-Z\s][^A-Z]{0,99}$")]
 Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
@@ -635,8 +647,30 @@ def _format_validation_error(path: Path, text: str, error: ValidationError, tabl
     where = f"{path} line {line}" if line else f"{path}"
     problem = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        problem = "there is no such key; see docs/study-file.md for those there are"
+        problem = f"there is no such key{_nearest_key(place)}; see docs/study-file.md for those there are"
+    elif first["type"] == "string_pattern_mismatch" and {"concepts", "concept"} & set(place):
+        problem = "a concept is written in small letters with spaces and hyphens, as in 'ocean'"
+    elif first["type"] in PLAIN_WORDS:
+        problem = PLAIN_WORDS[first["type"]]
     return f"{where}: {key}: {problem}{found}"
+
+
+def _nearest_key(place: Sequence[str | int]) -> str:
+    """The key of the same table that is spelt most like an unknown one, as a question; empty if none is."""
+    table: type[BaseModel] | None = StudyFile
+    for part in place[:-1]:
+        if not isinstance(part, int) and table is not None:
+            field = table.model_fields.get(part)
+            table = None if field is None else _table_model(field.annotation)
+    near = get_close_matches(str(place[-1]), [] if table is None else list(table.model_fields), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _table_model(annotation: object) -> type[BaseModel] | None:
+    """The model of a table, or of the tables of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _table_model(part)) is not None), None)
 
 
 def _line_of(text: str, place: Sequence[Any]) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.table import Table
@@ -17,12 +16,12 @@ from gnomon.calibration.results.error_rates import ErrorRates
 from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
 from gnomon.calibration.sequential.look_charges import charge_looks
-from gnomon.console import format_points, format_rate
 from gnomon.data.results import Estimate
 from gnomon.render.text_console import TextConsole
+from gnomon.stats.narrative.formatting import format_interval, format_percent
+from gnomon.stats.tables.estimate_table import Interval, show_cell
 
 COUNTS = ("tp", "fp", "fn", "tn")
-PIPED = 100
 MOST_PAIRS = 12
 SHOWN_COEFFICIENTS = ("agreement", "cohen", "alpha")
 KEY = (
@@ -39,7 +38,7 @@ WEIGHTED = (
 
 def print_audit(audit: AuditDocument) -> None:
     """Print an audit of all views of the labels."""
-    console = TextConsole(None if sys.stdout.isatty() else PIPED)
+    console = TextConsole()
     if not audit.judges:
         console.print("No judge has read anything in this study: run 'gnomon judge' or import verdicts.")
     for line in dict.fromkeys(f"Raters: {truth.words}" for truth in audit.truth.values()):
@@ -107,7 +106,7 @@ def _print_agreement(console: TextConsole, views: Mapping[str, Agreement]) -> No
         for name in ("  pair", "trials", "differ", "base rate", *(COEFFICIENTS[key] for key in SHOWN_COEFFICIENTS)):
             shown.add_column(name.removeprefix("Krippendorff's "), no_wrap=name != "  pair")
         for pair in ranked[:MOST_PAIRS]:
-            cells = ["too few" if pair.reason else _rate_cell(getattr(pair, key)) for key in SHOWN_COEFFICIENTS]
+            cells = ["too few" if pair.reason else _number_cell(getattr(pair, key)) for key in SHOWN_COEFFICIENTS]
             shown.add_row(
                 f"  {' and '.join(_told_names(pair))}",
                 f"{pair.n:,}",
@@ -120,7 +119,7 @@ def _print_agreement(console: TextConsole, views: Mapping[str, Agreement]) -> No
             if group.alpha is not None:
                 told = f"All {group.members} {group.group}, {group.n:,} trials: Krippendorff's alpha"
                 base = f", beside a base rate of {_base_cell(group)}" if group.base_rate is not None else ""
-                console.print(f"{told} {_rate_cell(group.alpha)}{base}.")
+                console.print(f"{told} {_number_cell(group.alpha)}{base}.")
         if len(pairs) > MOST_PAIRS:
             console.print(f"{len(pairs) - MOST_PAIRS:,} more pairs: --json lists all.")
         console.print()
@@ -136,15 +135,13 @@ def _base_cell(each: PairAgreement | GroupAgreement) -> str:
     """The commonest outcome and its share."""
     if each.base_rate is None:
         return ""
-    return f"{each.base_outcome} {_without_leading_zero(each.base_rate)}"
+    return f"{each.base_outcome} {format_percent(each.base_rate)}"
 
 
 def _format_estimate(estimate: Estimate | None, signed: bool) -> str:
     if estimate is None:
-        return "not to be had"
-    show = format_points if signed else format_rate
-    value, low, high = (show(end) for end in (estimate.value, estimate.low, estimate.high))
-    return f"{value} ({low.removesuffix(' %')} to {high.removesuffix(' %')})"
+        return "not available"
+    return format_interval(estimate.value, estimate.low, estimate.high, sign=signed)
 
 
 def _group_equal_views(entries: Sequence[JudgeAudit]) -> Iterator[list[JudgeAudit]]:
@@ -204,21 +201,21 @@ def _error_table(
 def _rate_cells(rates: ErrorRates) -> list[str]:
     counts = map(str, (rates.tp, rates.fp, rates.fn, rates.tn))
     mark = " (w)" if rates.is_weighted else ""
-    shown = [_rate_cell(each) for each in (rates.sensitivity, rates.specificity, rates.youden)]
-    return [*counts, *(f"{cell}{mark}" for cell in shown[:2]), shown[2]]
+    shown = [_rate_cell(each) for each in (rates.sensitivity, rates.specificity)]
+    return [*counts, *(f"{cell}{mark}" for cell in shown), _number_cell(rates.youden)]
 
 
 def _rate_cell(estimate: Estimate | None) -> str:
     if estimate is None:
         return "unknown"
-    value, low, high = map(_without_leading_zero, (estimate.value, estimate.low, estimate.high))
-    return f"{value} ({low}{' to ' if estimate.low < 0 else '–'}{high})"
+    return format_interval(estimate.value, estimate.low, estimate.high, sign=False)
 
 
-def _without_leading_zero(value: float) -> str:
-    """Two decimals without the zero before the point: .95, -.03, 1.00."""
-    text = f"{value:.2f}"
-    return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text
+def _number_cell(estimate: Estimate | None) -> str:
+    """A coefficient, which is no rate: Youden's J, kappa, alpha."""
+    if estimate is None:
+        return "unknown"
+    return show_cell(Interval(estimate.value, estimate.low, estimate.high), "number")
 
 
 def _repeats_line(entry: JudgeAudit) -> Iterator[str]:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 TEXTS = ("task", "counted", "followed", "by")
 """Columns that begin at the left."""
-WIDE, UNBOUNDED = 150, 240
-"""Characters of a terminal from which on every column is shown, and of what is no terminal."""
+WIDE = 150
+"""Characters of a terminal from which on every column is shown."""
 
 
 def print_battery(document: BatteryDocument) -> None:
@@ -27,8 +27,6 @@ def print_battery(document: BatteryDocument) -> None:
     from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
 
     console = TextConsole()
-    if not console.is_terminal:
-        console = TextConsole(width=UNBOUNDED)
     made = ", ".join(f"{done.subject} {done.planned:,}" for done in document.generated)
     console.print(f"{document.study}: battery of {document.items} items, trials: {made}", soft_wrap=True)
     for subject in document.summary.subjects:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 from rich.table import Table
 
 from gnomon.calibration.cards.calibration_card import CalibrationCard
 from gnomon.calibration.cards.card_sentences import LOW_CARD, arm_table, card_sentences, withheld_sentences
 from gnomon.render.text_console import TextConsole, bold_text
 
-PIPED = 160
-
 
 def print_card(card: CalibrationCard) -> None:
     """Print a card on stdout."""
-    console = TextConsole(None if sys.stdout.isatty() else PIPED)
+    console = TextConsole()
     frame = arm_table(card)
     shown = Table(title=bold_text(f"Calibration card of {card.basis.judge.name}"), box=None, pad_edge=False)
     shown.title_justify, shown.title_style = "left", ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from rich.table import Table
 from rich.text import Text
 
@@ -14,8 +12,8 @@ from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.calibration.panel_worth.panel_results import PanelDocument, PanelWorth
 from gnomon.data.results import Estimate
 from gnomon.render.text_console import TextConsole
+from gnomon.stats.tables.estimate_table import Interval, show_cell
 
-PIPED = 110
 MOST_ITEMS = 20
 KEY = (
     "Difference: second minus first, in points, intervals 95 % (Tango and Newcombe, paired; docs/calibration.md "
@@ -26,7 +24,7 @@ KEY = (
 
 def print_comparison(found: RubricComparison) -> None:
     """Print a comparison of two judge versions."""
-    console = TextConsole(None if sys.stdout.isatty() else PIPED)
+    console = TextConsole()
     one, other = judge_names(found)
     console.print(Text(f"{one} and {other}", style="bold") + Text(f"  by {found.view} labels"))
     console.print(_comparison_table(found))
@@ -43,7 +41,7 @@ def print_comparison(found: RubricComparison) -> None:
 
 def print_panel(found: PanelDocument) -> None:
     """Print what judges, and raters, are worth together."""
-    console = TextConsole(None if sys.stdout.isatty() else PIPED)
+    console = TextConsole()
     for panel in (found.judges, found.raters):
         if panel is not None:
             console.print(Text(f"A panel of {len(panel.members)} {panel.group}", style="bold"))
@@ -60,7 +58,7 @@ def print_panel(found: PanelDocument) -> None:
 
 def print_policies(found: PolicyDocument) -> None:
     """Print labels by guideline, and judges' errors by the labels of each."""
-    console = TextConsole(None if sys.stdout.isatty() else PIPED)
+    console = TextConsole()
     shown = _plain_table("guideline", "trials", "raters", "base rates", "agreement", "alpha")
     for policy in found.policies:
         rates = ", ".join(f"{arm} {_interval_cell(rate)}" for arm, rate in policy.base_rates.items())
@@ -110,7 +108,7 @@ def _vote_table(panel: PanelWorth) -> Table:
 def _interval_cell(estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})".replace("0.", ".")
+    return show_cell(Interval(estimate.value, estimate.low, estimate.high), "number")
 
 
 def _comparison_table(found: RubricComparison) -> Table:
@@ -155,4 +153,4 @@ def _plain_table(*columns: str) -> Table:
 
 
 def _rate_cell(estimate: Estimate | None) -> str:
-    return "unknown" if estimate is None else f"{estimate.value:.2f}".replace("0.", ".", 1)
+    return "unknown" if estimate is None else show_cell(estimate.value, "number")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from gnomon.calibration.labels.truth_summary import summarize_truth
-from gnomon.console import format_points, format_rate
 from gnomon.data.arms import EVENT_RATE
 from gnomon.data.storage import tables
 from gnomon.data.storage.design_scope import count_outside, describe_outside, report_counts
@@ -24,29 +23,38 @@ from gnomon.render.documents import (
 from gnomon.stats.estimand_registry import (
     CORRECTED_VIEW,
     ESTIMANDS,
+    IDENTIFICATION,
     INJECTION,
+    NET_RAW,
     REFUSAL,
     headline_estimands,
     is_corrected,
-    is_difference,
     view_name,
 )
 from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative.caveats import external_caveats, study_caveats
+from gnomon.stats.narrative.formatting import format_percent
 from gnomon.stats.narrative.method_sentences import METHOD_NAMES, headline_sentence
 from gnomon.stats.narrative.next_steps import withheld_notices
-from gnomon.stats.results import FAILED, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
-from gnomon.stats.tables.estimate_table import EstimateTable, show_cell
+from gnomon.stats.results import FAILED, JOINT, PASSED, Diagnostics, EstimateRow, StoredFit, WithheldEstimate
+from gnomon.stats.tables.estimate_table import EstimateTable, Interval, show_cell
 from gnomon.stats.tables.headline_tables import (
     INDEX_LABELS,
     NEW_CONCEPTS_NOTE,
     RULES_NOTE,
     SIGNAL_NOTE,
+    column_label,
+    estimand_kind,
+    estimate_cell,
+    estimate_phrase,
     fit_title,
     missing_verdict_sentences,
     rule_table,
 )
 from gnomon.stats.tables.method_table import method_table
+
+NOT_DENIED = "Control, not denied"
+"""Row of the share of control trials that raw net detection subtracts: identification minus raw net detection."""
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -216,20 +224,23 @@ def print_estimates(document: EstimatesDocument) -> None:
 def _headline_tables(document: EstimatesDocument) -> Iterator[Table]:
     """For each model and fit: headline estimates, for these concepts and for concepts like these, d' and criterion."""
     names, population = headline_names(), _new_concept_intervals(document)
-    columns = ("mean", "95 % interval", *(("concepts like these",) if population else ()))
+    columns = ("mean (95 % interval)", *(("concepts like these",) if population else ()))
     kept = [line for line in document.estimates if line.estimand in names or line.estimand.startswith(EVENT_RATE)]
     for (subject, view), lines in groupby(kept, key=lambda line: (line.subject, line.view)):
         shown = _block_table(f"{subject}, {fit_title(view)}", columns)
-        for line in lines:
-            plain = _plain_name(line.estimand)
-            show = format_points if is_difference(plain) else format_rate
-            cells = [show(line.mean), _interval_cell(plain, line.low, line.high)]
+        rows = {_plain_name(line.estimand): line for line in lines}
+        for plain, line in rows.items():
+            if plain in (NET_RAW, view_name(NET_RAW, CORRECTED_VIEW)) and _is_one_posterior(document, view):
+                named = rows.get(IDENTIFICATION)
+                if named is not None:
+                    shown.add_row(NOT_DENIED, format_percent(named.mean - line.mean))
+            cells = [show_cell(Interval(line.mean, line.low, line.high), estimand_kind(plain))]
             cells += [population.get((view, subject, plain), "")] if population else []
-            shown.add_row(plain.replace("_", " "), *cells)
+            shown.add_row(column_label(plain), *cells)
         for row in document.comparisons[view].signal_detection if view in document.comparisons else ():
             if row.subject == subject:
                 label = INDEX_LABELS.get(row.estimand, row.estimand)
-                shown.add_row(label, f"{row.mean:.2f}", f"{row.low95:.2f} to {row.high95:.2f}")
+                shown.add_row(label, show_cell(estimate_cell(row), "number"))
         yield shown
 
 
@@ -249,16 +260,17 @@ def _block_table(title: str, columns: Sequence[str]) -> Table:
 def _new_concept_intervals(document: EstimatesDocument) -> dict[tuple[str, str, str], str]:
     """Intervals for concepts like these, by view, subject and estimand."""
     return {
-        (view, row.subject, row.estimand): _interval_cell(row.estimand, row.low95, row.high95)
+        (view, row.subject, row.estimand): estimate_phrase(row.estimand, row)
         for view, compared in document.comparisons.items()
         for row in compared.new_concepts
         if row.estimand in ESTIMANDS and INJECTION in ESTIMANDS[row.estimand].arms and row.estimand != REFUSAL
     }
 
 
-def _interval_cell(estimand: str, low: float, high: float) -> str:
-    show = format_points if is_difference(estimand) else format_rate
-    return f"{show(low).removesuffix(' %')} to {show(high)}"
+def _is_one_posterior(document: EstimatesDocument, view: str) -> bool:
+    """Whether the shown estimates of a fit have the same draws, so that a difference's mean is that of two means."""
+    choice = document.headlines.get(view)
+    return choice is None or choice.method == JOINT
 
 
 def _rule_tables(document: EstimatesDocument) -> Iterator[Table]:

@@ -10,7 +10,8 @@ from gnomon.calibration.measure_counts import MeasureCount
 from gnomon.chain.measure_summary import MeasureSummary
 from gnomon.chain.trial_generation import GenerateOptions, SweepForecast, SweepSummary
 from gnomon.commands.console_listener import ConsoleListener
-from gnomon.console import format_rate, print_status, readable_time
+from gnomon.console import print_status, readable_time
+from gnomon.stats.narrative.formatting import format_interval, format_percent
 
 WORDS = {"steered": "with a vector", "plain": "without"}
 
@@ -90,5 +91,6 @@ def print_measure(subject: str, measure: MeasureSummary) -> None:
 def _rate_phrase(count: MeasureCount) -> str:
     if count.rate is None:
         return f"{count.event} of {count.n}"
-    chance = "" if count.chance is None else f", chance {format_rate(count.chance)}"
-    return f"{count.event} of {count.n} ({format_rate(count.rate.low)} to {format_rate(count.rate.high)}{chance})"
+    chance = "" if count.chance is None else f", chance {format_percent(count.chance)}"
+    shown = format_interval(count.rate.value, count.rate.low, count.rate.high, sign=False)
+    return f"{shown}, {count.event} of {count.n}{chance}"

@@ -8,9 +8,9 @@ from pathlib import Path
 from gnomon.api.study import open_study
 from gnomon.calibration.queue.sample_size import interval_phrase
 from gnomon.calibration.results.label_plan import LabelPlan, PlanOption
-from gnomon.console import format_points, format_rate
 from gnomon.data.errors import InputError
 from gnomon.stats.estimand_registry import is_difference
+from gnomon.stats.narrative.formatting import format_interval
 
 
 def parse_width(text: str | None) -> float | None:
@@ -102,10 +102,10 @@ def print_plan(plan: LabelPlan) -> None:
 
 def _opening_lines(plan: LabelPlan) -> list[str]:
     now, whose = plan.now, plan.interval.subject or plan.subject
-    show = format_points if is_difference(plan.interval.estimand) else format_rate
+    shown = format_interval(now.value, now.low, now.high, sign=is_difference(plan.interval.estimand))
     name = plan.estimand.replace("_", " ") + (f", {whose}" if whose else "")
     lines = [
-        f"{name}: {show(now.value)} ({show(now.low)} to {show(now.high)}), {100 * plan.width_now:.1f} points wide",
+        f"{name}: {shown}, {100 * plan.width_now:.1f} points wide",
         f"planned for: {interval_phrase(plan.interval)}",
         f"simulated from {plan.labels_now:,} {plan.view} labels on {plan.trials_now:,} judged trials"
         + (f"; widths scaled by {plan.scale:.2f}, today's ratio" if plan.interval.source == "fit" else ""),
