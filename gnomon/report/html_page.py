@@ -36,8 +36,8 @@ WIDE = 9
 """Columns from which a table is printed in small type."""
 LONG = 60
 """Letters from which a cell is a sentence, whose column is given room."""
-SHORT = 22
-"""Letters up to which cells of a column are not broken on screen."""
+SHORT, NAME = 22, 32
+"""Letters up to which cells of a column, and of the first one, are not broken on screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _table_block(block: ReportTable, number: int) -> PageBlock:
         str(number),
         f"table-{number}",
         caption=non_breaking(table.caption),
-        headings=tuple(map(_page_heading, table.columns, longest)),
+        headings=tuple(map(_page_heading, table.columns, longest, [NAME, *[SHORT] * len(longest)])),
         rows=rows,
         notes=tuple(map(non_breaking, table.notes)),
         is_tall=len(table.rows) > TALL,
@@ -158,10 +158,10 @@ def _table_block(block: ReportTable, number: int) -> PageBlock:
     )
 
 
-def _page_heading(column: TableColumn, longest: int) -> PageHeading:
+def _page_heading(column: TableColumn, longest: int, short: int) -> PageHeading:
     terms = [load_glossary()[name] for name in column.terms if name in load_glossary()]
     told = " ".join(_plain(term.definition) for term in terms)
-    width = " long" if longest > LONG else " short" if longest <= SHORT else ""
+    width = " long" if longest > LONG else " short" if longest <= short else ""
     style = f"words{width}" if column.kind == "text" else "number"
     return PageHeading(column.heading, style, told, f"term-{slug(terms[0].name)}" if terms else "")
 

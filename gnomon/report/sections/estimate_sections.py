@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ from gnomon.stats.narrative.formatting import join_names
 from gnomon.stats.narrative.method_sentences import method_sentences
 from gnomon.stats.tables import breakdown_tables, headline_tables
 from gnomon.stats.tables.calibration.judge_tables import posterior_youden_table
+from gnomon.stats.tables.estimate_table import EstimateTable
 from gnomon.stats.tables.method_table import method_table
 from gnomon.stats.tables.models import size_tables
 from gnomon.stats.tables.models.model_table import model_table
@@ -47,7 +49,7 @@ def _fill_section(made: ReportSection, material: StudyMaterial, fit: FitFrames, 
         made.warn("error", misfit)
     bounds = {fit.view: lee_bounds_by_model(material.store, fit.view, fit.judge)}
     table = model_table({fit.view: fit}, bounds)
-    made.tabulate("Every model", table or headline_tables.headline_table({fit.view: fit}))
+    made.tabulate("Every model", _without_fit(table or headline_tables.headline_table({fit.view: fit})))
     if fit.overall_estimates(name).empty:
         for rate in fit.arm_rates:
             label = headline_tables.column_label(rate.estimand).lower()
@@ -76,6 +78,13 @@ def _fill_section(made: ReportSection, material: StudyMaterial, fit: FitFrames, 
     if len(fit.estimands):
         made.head("All estimates of this fit")
         made.tabulate("All estimates of this fit", breakdown_tables.estimate_list_table(fit))
+
+
+def _without_fit(table: EstimateTable) -> EstimateTable:
+    """The table without the column that names the fit: in a section of one fit it is the same in every row."""
+    columns = tuple(column for column in table.columns if column.name != "fit")
+    rows = tuple({name: cell for name, cell in row.items() if name != "fit"} for row in table.rows)
+    return replace(table, columns=columns, rows=rows)
 
 
 def _without_main_sentence(fit: FitFrames, main: str) -> str:
