@@ -117,7 +117,9 @@ def answer_button(name: str) -> str:
 
 
 async def _chosen(page: Any, name: str) -> bool:
-    return bool(await page.locator(answer_button(name)).get_attribute("kind") == "primary")
+    """Whether an answer is chosen; not while the buttons of two transcripts stand on the page, one about to go."""
+    alone = "all => all.length === 1 && all[0].getAttribute('kind') === 'primary'"
+    return bool(await page.locator(answer_button(name)).evaluate_all(alone))
 
 
 async def _press_until(page: Any, key: str, happened: Callable[[], Awaitable[bool]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from gnomon.dashboard.components.page_errors import with_errors_in_one_line
+from gnomon.dashboard.labelling.labelling_session import LabellingSession
 from gnomon.dashboard.labelling.progress_watch import EVERY, ProgressWatch, StudyFigures
 from gnomon.stats.label_progress import LabelProgress
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, estimand_label
@@ -43,39 +44,52 @@ _chart = st.components.v2.component(
 )
 
 
-def show_progress(watch: ProgressWatch, shown: StudyFigures | None, plan_command: str) -> None:
-    """Draw the progress; a page that opens looks again until the first numbers are there.
+def wait_for_numbers(watch: ProgressWatch, desk: LabellingSession) -> None:
+    """Draw the page again once the first numbers are there, unless the rater has begun by then: keys bring them too.
 
     Parameters
     ----------
     watch : ProgressWatch
         What computes the numbers.
-    shown : StudyFigures, optional
-        Numbers that the page was drawn with.
+    desk : LabellingSession
+        The rater's session.
+    """
+    shown = watch.latest
+    if (shown is None or not shown.is_whole) and not watch.problem:
+        st.fragment(with_errors_in_one_line(_look_again), run_every=POLL)(watch, desk, shown)
+
+
+def _look_again(watch: ProgressWatch, desk: LabellingSession, shown: StudyFigures | None) -> None:
+    begun = desk.given or desk.flagged or desk.history or desk.skipped
+    if watch.latest is not shown and not begun:
+        st.rerun()
+
+
+def show_progress(watch: ProgressWatch, plan_command: str) -> None:
+    """Draw the progress as far as it is known.
+
+    Parameters
+    ----------
+    watch : ProgressWatch
+        What computes the numbers.
     plan_command : str
         The command that plans labels for this study.
     """
-    if (shown is None or not shown.is_whole) and not watch.problem:
-        st.fragment(with_errors_in_one_line(_wait_for_numbers), run_every=POLL)(watch, shown)
+    shown = watch.latest
     if watch.problem:
         st.caption(f"Progress cannot be computed: {escape_markdown(watch.problem)}")
     elif shown is not None and shown.progress is not None:
         _draw(shown.progress, plan_command)
     elif shown is not None and shown.lacking:
         st.caption(f"No progress to show yet: {escape_markdown(shown.lacking)}.")
-
-
-def _wait_for_numbers(watch: ProgressWatch, shown: StudyFigures | None) -> None:
-    if shown is None or shown.progress is None:
+    else:
         st.caption("Progress is being computed; you can label meanwhile.")
-    if watch.latest is not shown or watch.problem:
-        st.rerun()
 
 
 def _draw(progress: LabelProgress, plan_command: str) -> None:
     if progress.goal:
         st.progress(min(1.0, progress.now.labels / progress.goal))
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="label_progress"):
         if progress.earlier:
             _chart(data=width_lines(progress), key="width chart", height=HIGH, width=WIDE)
         st.caption(progress_words(progress, plan_command), help=HOW)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -23,10 +25,9 @@ from gnomon.dashboard.auth.identity import (
 from gnomon.dashboard.auth.roles import LONGEST_NAME
 from gnomon.dashboard.components import keyboard_focus
 from gnomon.dashboard.components.page_errors import tell_on_page, with_errors_in_one_line
-from gnomon.dashboard.labelling import past_label_panel
+from gnomon.dashboard.labelling import past_label_panel, progress_panel
 from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession, known_raters
-from gnomon.dashboard.labelling.progress_panel import show_progress
-from gnomon.dashboard.labelling.progress_watch import ProgressWatch, StudyFigures, watch_of
+from gnomon.dashboard.labelling.progress_watch import ProgressWatch, watch_of
 from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
 from gnomon.dashboard.labelling.queue_words import QUEUES, count_left, empty_words
 from gnomon.dashboard.transcripts import trial_links
@@ -36,6 +37,9 @@ from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 LONGEST_NOTE_TYPED = 2_000
 QUEUE_PARAMETER = "strategy"
 """URL parameter that keeps the queue."""
@@ -44,6 +48,9 @@ COMPACT = """
 .st-key-label_desk [data-testid="stHorizontalBlock"] { row-gap: 0.4rem; }
 [data-testid="stMainBlockContainer"]:has(.st-key-label_desk) { padding-top: 2rem; padding-bottom: 1rem; }
 [data-testid="stMainBlockContainer"]:has(.st-key-label_desk) h1 { padding: 0; font-size: 1.75rem; }
+.st-key-label_progress { flex-wrap: nowrap; }
+.st-key-label_queues, .st-key-label_queues [data-testid="stVerticalBlock"] { gap: 0.2rem; }
+.st-key-label_queues button { min-height: 1.7rem; padding: 0.1rem 0.6rem; }
 @media (max-width: 1200px) {
   [data-testid="stMainBlockContainer"]:has(.st-key-label_desk) { padding-left: 1.5rem; padding-right: 1.5rem; }
 }
@@ -67,14 +74,14 @@ def show_page() -> None:
         _ask_to_start(store)
         return
     desk, watch = _labelling_session(store, rater), watch_of(store, rater)
-    figures = watch.keep_up(store, desk.all_labelled)
-    _session_sidebar(desk, figures)
+    watch.keep_up(store, desk.all_labelled)
+    counts = _session_sidebar(desk)
     if (asked := trial_links.requested_trial()) is not None:
         st.query_params.pop(trial_links.PARAMETER, None)  # once: the next trial is the queue's again
         desk.offer_trial(asked)
     keyboard_focus.release_focus()
-    show_progress(watch, figures, study_picker.current_study()[0].shell_command("plan"))
-    _label_next(desk, watch, figures)
+    progress_panel.wait_for_numbers(watch, desk)
+    _label_next(desk, watch, counts)
 
 
 def _ask_to_start(store: Store) -> None:
@@ -104,39 +111,47 @@ def _labelling_session(store: Store, rater: str) -> LabellingSession:
     key = f"desk {place.url} {rater}"
     if key not in st.session_state:
         guideline = store.label_policies().get(load_settings(store).label_policy)
-        st.session_state[key] = LabellingSession(store, rater, guideline=guideline)
+        wanted = st.query_params.get(QUEUE_PARAMETER)
+        queue = next((name for name in _queues() if wanted == name), _queues()[0])
+        st.session_state[key] = LabellingSession(store, rater, queue, guideline=guideline)
     desk: LabellingSession = st.session_state[key]
+    if desk.strategy not in _queues():
+        desk.choose_queue(_queues()[0])
     if not by_login() and st.query_params.get("rater") != rater:
         st.query_params["rater"] = rater
     return desk
 
 
-def _session_sidebar(desk: LabellingSession, figures: StudyFigures | None) -> None:
+def _queues() -> list[Strategy]:
+    """Orders of the queue that this person may take."""
+    return [name for name in QUEUES if name != ADJUDICATE or may_adjudicate()]
+
+
+def _session_sidebar(desk: LabellingSession) -> dict[Strategy, DeltaGenerator]:
+    """Who labels, and the queues with a place for what each holds, which the fragment fills."""
     with st.sidebar:
         st.caption("Rater")
         st.text(desk.rater)
         if not by_login() and st.button("Change rater", help="Ask for a name again", type="tertiary"):
             stop_labelling()
             st.rerun()
-        _choose_queue(desk, _queue_choice(figures))
+        if desk.strategy != _queues()[0] or QUEUE_PARAMETER in st.query_params:
+            st.query_params[QUEUE_PARAMETER] = desk.strategy
+        with st.container(key="label_queues"):
+            st.caption("Queue, and trials left in it")
+            return {name: _queue_button(desk, name) for name in _queues()}
 
 
-def _queue_choice(figures: StudyFigures | None) -> Strategy:
-    """The queues with what each holds. The address keeps the choice by its name, without the number."""
-    queues = [name for name in QUEUES if name != ADJUDICATE or may_adjudicate()]
-    wanted = st.query_params.get(QUEUE_PARAMETER)
-    chosen: Strategy | None = st.pills(  # not a radio: a selected one takes the keyboard until something is clicked
-        "Queue and trials left",
-        queues,
-        default=next((name for name in queues if wanted in (name, QUEUES[name])), queues[0]),
-        required=True,
-        format_func=lambda name: f"{QUEUES[name]} · {count_left(name, figures.sizes)}" if figures else QUEUES[name],
-        key="queue",
-    )
-    queue = chosen or queues[0]
-    if queue != queues[0] or wanted is not None:
-        st.query_params[QUEUE_PARAMETER] = queue
-    return queue
+def _queue_button(desk: LabellingSession, name: Strategy) -> DeltaGenerator:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(
+            QUEUES[name],
+            key=f"queue {name}",
+            type="primary" if name == desk.strategy else "secondary",
+            on_click=tell_on_page(_choose_queue),
+            args=(desk, name),
+        )
+        return st.empty()
 
 
 def _choose_queue(desk: LabellingSession, queue: Strategy) -> None:
@@ -153,11 +168,15 @@ def _choose_queue(desk: LabellingSession, queue: Strategy) -> None:
 
 @st.fragment
 @with_errors_in_one_line
-def _label_next(desk: LabellingSession, watch: ProgressWatch, shown: StudyFigures | None) -> None:
-    """The fragment that reruns after each key; the whole page is drawn again once there are newer numbers."""
+def _label_next(desk: LabellingSession, watch: ProgressWatch, counts: Mapping[Strategy, DeltaGenerator]) -> None:
+    """The fragment that reruns after each key, with the numbers that are there by then."""
     desk.load_next()
+    for name, place in counts.items():
+        place.caption(count_left(name, watch.latest.sizes) if watch.latest else "")
     st.html(f"<style>{COMPACT}</style>")
     with st.container(key="label_desk"):
+        with st.container():  # one place whatever it holds: what follows replaces what stood there before
+            progress_panel.show_progress(watch, study_picker.current_study()[0].shell_command("plan"))
         _show_session(desk)
         if desk.looking_back is not None:
             past_label_panel.show_past_label(desk, desk.looking_back)
@@ -174,8 +193,7 @@ def _label_next(desk: LabellingSession, watch: ProgressWatch, shown: StudyFigure
                 if desk.item is not None:
                     _show_help(desk.store)
     desk.mark_shown()
-    if watch.keep_up(desk.store, desk.all_labelled) is not shown:
-        st.rerun()
+    watch.keep_up(desk.store, desk.all_labelled)
 
 
 def _show_session(desk: LabellingSession) -> None:

@@ -115,7 +115,7 @@ def test_ten_rapid_presses_save_one_label_of_the_transcript_that_was_read(visit,
 
 def test_keys_work_after_a_queue_was_chosen_and_a_note_was_written(visit, opened):
     page = start(visit, "rapid", "noting")
-    page.get_by_text("At random").click()
+    page.get_by_text("At random", exact=True).click()
     calm(page)
     move_on(page, "k")
     seen = answer_on_screen(page)
