@@ -7,26 +7,29 @@ judges, or other raters, agree on it, and the label could still be taken back.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from weakref import WeakKeyDictionary
 
 from gnomon.calibration.queue.queue_sizes import QueueSizes, queue_sizes
+from gnomon.dashboard.labelling.progress_worker import progress_stages
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.maintenance.fault_report import describe_error
 from gnomon.data.storage.store import Store
-from gnomon.stats.label_progress import LabelProgress, label_progress
+from gnomon.stats.label_progress import LabelProgress
 
 EVERY = 5
 """Labels of the rater after which it is computed anew."""
 STALE = 300.0
 """Seconds after which a page that opens computes it anew, for the labels of others."""
+SHARED = 20.0
+"""Seconds for which all raters of a study are shown the same progress."""
 PATIENCE = 0.4
 """Seconds that a page which opens waits for a first answer."""
 _ONE_AT_A_TIME = Lock()
 _WATCHES: WeakKeyDictionary[Store, dict[str, ProgressWatch]] = WeakKeyDictionary()
-_PROGRESS: WeakKeyDictionary[Store, LabelProgress] = WeakKeyDictionary()
+_PROGRESS: WeakKeyDictionary[Store, tuple[LabelProgress, float]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,26 +108,29 @@ class ProgressWatch:
         return self.latest
 
     def _compute(self, store: Store, labelled: int) -> None:
-        with _ONE_AT_A_TIME:
-            try:
-                counted, known = queue_sizes(store, self.rater), self.latest
-                if known is None:
-                    self.latest = StudyFigures(labelled, counted)  # soon, for a page that has just been opened
-                for simulate in (True,) if store in _PROGRESS else (False, True):
-                    self.latest = _with_progress(store, StudyFigures(labelled, counted), simulate=simulate)
-                    if self.latest.is_whole:
-                        break
-            except Exception as error:
-                self.problem = describe_error(error)[0]
+        try:
+            known = self.latest
+            counted = StudyFigures(labelled, queue_sizes(store, self.rater))
+            self.latest = counted if known is None else replace(known, labelled=labelled, sizes=counted.sizes)
+            with _ONE_AT_A_TIME:
+                for figures in _with_progress(store, counted, self.clock):
+                    self.latest = figures
+        except Exception as error:
+            self.problem = describe_error(error)[0]
 
 
-def _with_progress(store: Store, figures: StudyFigures, *, simulate: bool) -> StudyFigures:
-    """The numbers with the progress to the width that is aimed at, which raters of one study share."""
+def _with_progress(store: Store, figures: StudyFigures, clock: Callable[[], float]) -> Iterator[StudyFigures]:
+    """The numbers with the progress to the width that is aimed at, which the raters of a study share."""
+    known, since = _PROGRESS.get(store, (None, 0.0))
+    if known is not None and known.planned_at is not None and clock() - since < SHARED:
+        yield replace(figures, progress=known)
+        return
     try:
-        progress = _PROGRESS[store] = label_progress(store, _PROGRESS.get(store), simulate=simulate)
+        for progress in progress_stages(store, known):
+            _PROGRESS[store] = (progress, clock())
+            yield replace(figures, progress=progress)
     except NotEnoughDataError as reason:
-        return replace(figures, lacking=str(reason))
-    return replace(figures, progress=progress)
+        yield replace(figures, lacking=str(reason))
 
 
 def watch_of(store: Store, rater: str) -> ProgressWatch:

@@ -8,16 +8,23 @@ import pytest
 
 from gnomon.calibration.queue.queue_sizes import QueueSizes, queue_sizes
 from gnomon.dashboard.labelling import progress_watch
-from gnomon.dashboard.labelling.progress_watch import EVERY, STALE, ProgressWatch, watch_of
+from gnomon.dashboard.labelling.progress_watch import EVERY, SHARED, STALE, ProgressWatch, watch_of
 from gnomon.dashboard.labelling.queue_words import count_left, empty_words
+from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, RaterRole, Verdict
 from gnomon.data.storage.store import Store
+from gnomon.stats.label_progress import LabelProgress, WidthPoint
 
 DENIES = Facts(False, "none", True, False)
 CLAIMS = Facts(True, "ocean", True, False)
 FULL = QueueSizes(
     trials=30, labelled=10, unlabelled=20, disputed=12, second=4, twice=6, disagreements=7, adjudicated=4, adjudicable=3
 )
+
+
+@pytest.fixture(autouse=True)
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_watch, "progress_stages", lambda store, known: iter(()))
 
 
 @pytest.fixture
@@ -118,3 +125,38 @@ def test_a_failure_is_told_once_and_not_tried_again(store, trials, monkeypatch):
     assert "the disk is gone" in watch.problem
     watch.keep_up(store, 10)
     assert not watch.is_busy
+
+
+def test_raters_share_the_progress_which_is_told_as_soon_as_its_width_is_known(store, trials, monkeypatch):
+    whole = LabelProgress("net_detection_corrected", WidthPoint(9, 0.2), (), (), 0.1, 20, 9, from_fit=False)
+    told: list[tuple[object, object]] = []
+    watch = ProgressWatch("ann", clock=lambda: 0.0)
+
+    def stages(store: Store, known: LabelProgress | None):
+        yield replace(whole, planned_at=None)
+        told.append((known, watch.latest.is_whole))
+        yield whole
+
+    monkeypatch.setattr(progress_watch, "PATIENCE", 20.0)
+    monkeypatch.setattr(progress_watch, "progress_stages", stages)
+    watch.keep_up(store, 0)
+    assert (watch.latest.progress, watch.latest.is_whole) == (whole, True)
+    assert told == [(None, False)]
+    other = ProgressWatch("bob", clock=lambda: 1.0)
+    assert other.keep_up(store, 0).progress == whole
+    assert len(told) == 1
+    late = ProgressWatch("eve", clock=lambda: 1.0 + SHARED)
+    late.keep_up(store, 0)
+    assert told[1:] == [(whole, True)]
+
+
+def test_what_a_study_lacks_is_told(store, trials, monkeypatch):
+    def stages(store: Store, known: LabelProgress | None):
+        raise NotEnoughDataError("no labels in the control arm")
+        yield
+
+    monkeypatch.setattr(progress_watch, "PATIENCE", 20.0)
+    monkeypatch.setattr(progress_watch, "progress_stages", stages)
+    watch = ProgressWatch("ann")
+    watch.keep_up(store, 0)
+    assert (watch.latest.lacking, watch.latest.is_whole, watch.problem) == ("no labels in the control arm", True, "")
