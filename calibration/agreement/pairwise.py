@@ -198,7 +198,7 @@ def _countable_labels(labels: pd.DataFrame) -> pd.DataFrame:
     labels = labels[labels["role"] == str(RaterRole.RATER)]
     kinds = labels["rater_kind"].where(~labels["counts"], RATER)
     code, each = pd.MultiIndex.from_arrays([kinds.astype(str), labels["rater"].astype(str)]).factorize()
-    return labels.assign(column=pd.Series(each.to_numpy()[code], index=labels.index, dtype=object))
+    return labels.assign(column=pd.Series(np.asarray(each, dtype=object)[code], index=labels.index))
 
 
 def _distinct_rows(codes: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:

@@ -193,8 +193,8 @@ def _rater_contradictions(store: Store) -> dict[str, ContradictionCounts]:
     """Contradictions in the standing labels of each rater."""
     labels = _label_statements(store)
     ids, every = labels["trial"].to_numpy(dtype=object), _statements(labels)
-    places = labels.groupby("rater").indices
-    return {str(rater): _count_by_trial(every.take(places[rater]), ids[places[rater]]) for rater in sorted(places)}
+    places = {str(rater): np.asarray(where) for rater, where in labels.groupby("rater").indices.items()}
+    return {rater: _count_by_trial(every.take(places[rater]), ids[places[rater]]) for rater in sorted(places)}
 
 
 def count_verdict_contradictions(table: VerdictTable, version: str) -> ContradictionCounts:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Select, String, and_, func, select, type_coerce
+from sqlalchemy import Executable, String, and_, func, select, type_coerce
 
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.observations.frames import is_readable
@@ -55,8 +55,8 @@ def repeat_consistency(store: Store, versions: Sequence[str]) -> dict[str, Repea
         else RepeatConsistency(
             trials=int(number[version]),
             samples=int(samples[version]),
-            same_outcome=_share_of(int(same.loc[version, "outcome"]), int(number[version])),
-            same_event=_share_of(int(same.loc[version, "event"]), int(number[version])),
+            same_outcome=_share_of(int(str(same.loc[version, "outcome"])), int(number[version])),
+            same_event=_share_of(int(str(same.loc[version, "event"])), int(number[version])),
         )
         for version in versions
     }
@@ -91,7 +91,7 @@ def _repeated_rows(store: Store, versions: Sequence[str]) -> pd.DataFrame:
     return rows.join(said).dropna(subset=["outcome"])
 
 
-def _repeated_query(versions: Sequence[str], code: VerdictCode, asked: Sequence[Any]) -> Select[Any]:
+def _repeated_query(versions: Sequence[str], code: VerdictCode, asked: Sequence[Any]) -> Executable:
     column, trial = verdict_table.c, trial_table.c
     judge = func.coalesce(column.judge, "")  # not the index of judges, which would have every row looked up
     ok = column.state == str(VerdictState.OK)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Select, String, case, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Executable, String, case, func, select, type_coerce
 
 from gnomon.calibration.observations.frames import fact_columns, is_readable, with_outcomes
 from gnomon.calibration.observations.trial_places import TrialPlaces, sorted_order
@@ -151,7 +151,7 @@ def _read_trials(
     return trials, pd.DataFrame(list(cells), columns=list(AXES), dtype=object), cell
 
 
-def _verdict_query(versions: Sequence[str], code: VerdictCode, *, with_order: bool) -> Select[Any]:
+def _verdict_query(versions: Sequence[str], code: VerdictCode, *, with_order: bool) -> Executable:
     """The first verdicts of some versions with the number of their flags, in the order in which they are stored.
 
     The table is read from one end to the other, which takes a third of the time of looking verdicts up by trial.

@@ -89,7 +89,7 @@ def full_width(chart: Any) -> int | None:
     them to a width.
     """
     is_single = isinstance(chart, alt.Chart | alt.LayerChart)
-    return chart.width if is_single and isinstance(chart.width, int | float) else None
+    return int(chart.width) if is_single and isinstance(chart.width, int | float) else None
 
 
 def wrap_subtitle(chart: Any) -> None:

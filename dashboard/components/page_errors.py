@@ -53,7 +53,7 @@ def with_errors_in_one_line(draw: Callable[Given, None]) -> Callable[Given, None
     return bordered
 
 
-def tell_on_page(act: Callable[Given, None]) -> Callable[Given, None]:
+def tell_on_page(act: Callable[Given, object]) -> Callable[Given, None]:
     """A button's callback, which Streamlit runs before its page, with the border around it: the page then tells."""
 
     @wraps(act)

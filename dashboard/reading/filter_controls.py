@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -122,7 +123,12 @@ def choose_order(choices: FilterChoices) -> TrialOrder:
 
 def order_names(choices: FilterChoices) -> dict[str, str]:
     """Orders that the study has, by `TrialOrder.by`."""
-    axes = {"subject": choices.subject, "arm": choices.arm, "concept": choices.concept, "strength": choices.strength}
+    axes: dict[str, Sequence[object]] = {
+        "subject": choices.subject,
+        "arm": choices.arm,
+        "concept": choices.concept,
+        "strength": choices.strength,
+    }
     told = {"subject": "Model", "arm": "Arm", "concept": "Concept", "strength": "Strength"}
     return {
         BY_ID: "Trial id (random)",

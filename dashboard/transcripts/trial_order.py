@@ -172,7 +172,9 @@ def _order_by_outcome(store: Store, version: str, descending: bool) -> OrderPlan
 
 def _order_by_labels(store: Store, descending: bool) -> OrderPlan:
     most = min(label_conditions.most_labels(store), MOST_RATERS)
-    often = [_id.in_(label_conditions.trials_labelled_often(number)) for number in range(1, most + 1)]
+    often: list[ColumnElement[bool]] = [
+        _id.in_(label_conditions.trials_labelled_often(number)) for number in range(1, most + 1)
+    ]
     parts: list[ColumnElement[bool]] = [~often[0] if often else _id.is_not(None)]
     parts += [and_(here, ~more) for here, more in pairwise(often)] + often[-1:]
     groups = tuple((partial(_as_it_is, part), place > 0) for place, part in enumerate(parts))

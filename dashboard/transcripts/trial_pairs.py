@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, or_, select
 
@@ -110,7 +111,8 @@ def pair_trials(
         Ids to which the trials of both are restricted.
     """
     if hasattr(filters, wanted.axis):
-        filters = replace(filters, **{wanted.axis: ()})
+        ignored: Any = {wanted.axis: ()}
+        filters = replace(filters, **ignored)
     conditions = [_trial.error.is_(None), *filter_conditions(store, filters, there)]
     if among is not None:
         conditions.append(_trial.id.in_(list(among)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -331,7 +331,7 @@ def _show_list(
     shown = [
         ListRow(
             condition_phrase(row, several),
-            _row_facts(said.loc[ids[place]], labels[place]),
+            _row_facts(cast("pd.Series[str]", said.loc[ids[place]]), labels[place]),
             () if searched is None else make_snippet(answers[place], searched),
             first + place == at,
         )

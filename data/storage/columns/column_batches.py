@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, cast
 
 import pyarrow as pa
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Executable
 
 from gnomon.data.errors import StoreError
 
@@ -16,7 +16,7 @@ BATCH = 2_000
 """Rows that are fetched at once: few enough that the processor's cache holds them while they become columns."""
 
 
-def fetch_columns(connection: Connection, query: Select[Any]) -> Iterator[list[list[Any]]]:
+def fetch_columns(connection: Connection, query: Executable) -> Iterator[list[list[Any]]]:
     """The rows of a query in batches, each a list of columns; what the driver says, not checked nor converted.
 
     Parameters

@@ -17,7 +17,7 @@ from gnomon.stats.narrative.next_steps import list_notices
 from gnomon.stats.narrative.study_answer import answer_study, provenance_sentence
 from gnomon.stats.narrative.study_overview import distinct_values
 from gnomon.stats.tables import headline_tables
-from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
+from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
 from gnomon.stats.tables.outcome_table import outcome_table
 
 MOST_NAMES = 20
@@ -83,7 +83,7 @@ def design_section(material: StudyMaterial) -> Iterator[ReportSection]:
     made.tabulate("Models", _model_table(material))
     by_arm = found.cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
     arms = tuple(TableColumn(str(arm), str(arm), "count", ("arm",)) for arm in by_arm.columns)
-    counts = tuple(
+    counts: tuple[dict[str, Cell], ...] = tuple(
         {"model": str(model), **{str(arm): int(n) for arm, n in row.items()}} for model, row in by_arm.iterrows()
     )
     columns = (TableColumn("model", "Model", terms=("model",)), *arms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.labels.views import label_events, rater_kinds
@@ -220,9 +221,8 @@ def correction_table(audit: ViewAudit, judge: str) -> EstimateTable:
     found = audit_frames.comparison_frame(audit)
     mine = found[found["judge"] == judge]
     cut = ["was outside 0 to 100 %, cut" if clipped else "" for clipped in mine["clipped"]]
-    shown = mine.assign(
-        why=[reason or note or None for reason, note in zip(mine["reason"], cut, strict=True)],
-    ).sort_values("arm", key=lambda arms: arms.map(list(ARMS).index), kind="stable")
+    why: list[Any] = [reason or note or None for reason, note in zip(mine["reason"], cut, strict=True)]
+    shown = mine.assign(why=why).sort_values("arm", key=lambda arms: arms.map(list(ARMS).index), kind="stable")
     columns = (
         ARM,
         TableColumn("method", "Method", terms=("corrected",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -80,7 +81,7 @@ def world_grid(worlds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _grid_cell(row: pd.Series[object]) -> dict[str, object]:
+def _grid_cell(row: Any) -> dict[str, object]:
     n, withheld = int(str(row["intervals"])), int(str(row["withheld"]))
     if not n or pd.isna(row["coverage"]):
         ends: dict[str, object] = {"coverage": None, "low": None, "high": None}
@@ -123,7 +124,7 @@ def worlds_table(worlds: pd.DataFrame) -> EstimateTable:
 
 def _share_withheld(lost: pd.DataFrame, world: str) -> float:
     row = lost.loc[world]
-    return float(row["withheld"] / max(row["intervals"] + row["withheld"], 1))
+    return int(str(row["withheld"])) / max(int(str(row["intervals"])) + int(str(row["withheld"])), 1)
 
 
 def world_estimates_table(worlds: pd.DataFrame) -> EstimateTable:

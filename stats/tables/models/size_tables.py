@@ -115,7 +115,7 @@ def step_table(fit: FitFrames, name: str) -> EstimateTable:
 
 def odds_ratio_table(fit: FitFrames) -> EstimateTable:
     """Odds ratios per doubling of size over a population of models, and how much of each the prior decides."""
-    rows = tuple(
+    rows: tuple[dict[str, Cell], ...] = tuple(
         {
             "stage": STAGE_PHRASES.get(row.stage, row.stage),
             "effect": row.effect,
