@@ -164,7 +164,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
             alt.Tooltip("a:N", title="One"),
             alt.Tooltip("b:N", title="Other"),
             *_interval_tips(".2f"),
-            alt.Tooltip("n:Q", title="Transcripts both read"),
+            alt.Tooltip("n:Q", title="Transcripts both read", format=",d"),
             alt.Tooltip("base_rate:Q", title="Share of the commonest outcome", format=".2f"),
             alt.Tooltip("reason:N", title="Not given because"),
         ],
@@ -211,8 +211,8 @@ def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
             alt.Tooltip("arm:N", title="Arm"),
             alt.Tooltip("method:N", title="Method"),
             *_interval_tips(".1%"),
-            alt.Tooltip("judged:Q", title="Transcripts judged"),
-            alt.Tooltip("labelled:Q", title="of them labelled"),
+            alt.Tooltip("judged:Q", title="Transcripts judged", format=",d"),
+            alt.Tooltip("labelled:Q", title="of them labelled", format=",d"),
             alt.Tooltip("reason:N", title="Refused because"),
         ],
     )
@@ -243,7 +243,7 @@ def _by_arm(frame: pd.DataFrame) -> Any:
         y=alt.Y("judge:N", sort=None, title=None),
         yOffset=alt.YOffset("arm:N", sort=list(ARMS)),
         color=alt.Color("arm:N", title="Arm", scale=arm_scale(), sort=list(ARMS), legend=_present_rows(frame)),
-        tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled trials"), effective],
+        tooltip=[*tips, *_interval_tips(".2f"), alt.Tooltip("of:Q", title="Labelled trials", format=",d"), effective],
     )
 
 

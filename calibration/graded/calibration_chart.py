@@ -35,7 +35,7 @@ def calibration_chart(arm: GradedArm, *, judge: str) -> Any:
         tooltip=[
             alt.Tooltip("start:Q", title="Scores from", format=".3g"),
             alt.Tooltip("end:Q", title="to", format=".3g"),
-            alt.Tooltip("labelled:Q", title="Labelled trials"),
+            alt.Tooltip("labelled:Q", title="Labelled trials", format=",d"),
             alt.Tooltip("value:Q", title="Labelled events", format=".1%"),
             alt.Tooltip("low:Q", title="95 % from", format=".1%"),
             alt.Tooltip("high:Q", title="to", format=".1%"),

@@ -47,7 +47,7 @@ def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[s
     tips = [
         alt.Tooltip("rate:N", title="Rate"),
         alt.Tooltip("at:T", title="Known", format="%Y-%m-%d %H:%M"),
-        alt.Tooltip("n:Q", title="Labelled trials so far"),
+        alt.Tooltip("n:Q", title="Labelled trials so far", format=",d"),
         alt.Tooltip("value:Q", title="Rate so far", format=".1%"),
         alt.Tooltip("low:Q", title="At all times, from", format=".1%"),
         alt.Tooltip("high:Q", title="to", format=".1%"),

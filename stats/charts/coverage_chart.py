@@ -59,8 +59,8 @@ def coverage_grid_chart(grid: pd.DataFrame) -> Any:
             alt.Tooltip("coverage:Q", title="Coverage", format=".0%"),
             alt.Tooltip("low:Q", title="95 % from", format=".0%"),
             alt.Tooltip("high:Q", title="to", format=".0%"),
-            alt.Tooltip("intervals:Q", title="Intervals"),
-            alt.Tooltip("withheld:Q", title="Withheld"),
+            alt.Tooltip("intervals:Q", title="Intervals", format=",d"),
+            alt.Tooltip("withheld:Q", title="Withheld", format=",d"),
         ],
     )
     dark = alt.datum.finding == "below 95 %"

@@ -104,7 +104,7 @@ def rank_chart(ranks: pd.DataFrame) -> Any:
         x=alt.X("rank:Q", title="Rank among all draws, %", axis=alt.Axis(grid=False)),
         y=alt.Y("draws:Q", title="Draws of the chain", scale=alt.Scale(zero=True)),
         strokeDash=_chain_dash(ranks),
-        tooltip=["chain:N", "rank:Q", "draws:Q"],
+        tooltip=["chain:N", alt.Tooltip("rank:Q", format=".0f"), alt.Tooltip("draws:Q", format=",d")],
     )  # fmt: skip
     rule = alt.Chart(pd.DataFrame({"even": [even]})).mark_rule(color=INK, opacity=0.5).encode(y="even:Q")
     under = ["Chains that mix have the same number of draws at every rank (horizontal line)."]
@@ -125,7 +125,7 @@ def effective_draws_chart(effective: pd.DataFrame) -> Any:
         x=alt.X("draws:Q", title="Draws of all chains", axis=alt.Axis(grid=False)),
         y=alt.Y("effective:Q", title="Effective draws", scale=alt.Scale(zero=True)),
         strokeDash=alt.StrokeDash("of:N", legend=alt.Legend(title="Of the", orient="top")),
-        tooltip=[alt.Tooltip("of:N"), alt.Tooltip("draws:Q"), alt.Tooltip("effective:Q", format=".0f")],
+        tooltip=[alt.Tooltip("of:N"), alt.Tooltip("draws:Q", format=",d"), alt.Tooltip("effective:Q", format=".0f")],
     )  # fmt: skip
     rule = alt.Chart(pd.DataFrame({"needed": [MIN_ESS]})).mark_rule(color=INK, opacity=0.5).encode(y="needed:Q")
     under = [f"They grow in proportion where sampling is sound; a fit needs {MIN_ESS} (horizontal line)."]
@@ -146,7 +146,7 @@ def trace_chart(trace: pd.DataFrame) -> Any:
         x=alt.X("draw:Q", title="Draw", axis=alt.Axis(grid=False)),
         y=alt.Y("value:Q", title=None, axis=percent_axis(5), scale=alt.Scale(zero=False)),
         strokeDash=_chain_dash(trace),
-        tooltip=["chain:N", "draw:Q", alt.Tooltip("value:Q", format=".1%")],
+        tooltip=["chain:N", alt.Tooltip("draw:Q", format=",d"), alt.Tooltip("value:Q", format=".1%")],
     )  # fmt: skip
     under = [f"Up to {TRACED} draws of each chain. Chains that mix cross each other all the time."]
     return line.properties(width=PAGE_WIDTH, height=PANEL_HEIGHT, title=chart_title("Trace", under))
