@@ -116,7 +116,10 @@ def generate(
     ] = None,
     cores: Annotated[int, typer.Option(min=1, help="cores of a Ray actor where there is no GPU")] = 8,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="only print the number of trials, tokens and the time")
+        bool, typer.Option("--dry-run", help="only print the numbers of trials and tokens, from the design")
+    ] = False,
+    time: Annotated[
+        bool, typer.Option("--time", help="with --dry-run: load each model and measure how long it would take")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -124,9 +127,14 @@ def generate(
     from gnomon.chain.trial_generation import GenerateOptions
     from gnomon.commands.study import generate as command
 
-    step = command.forecast_trials if dry_run else command.generate_trials
-    document = step(folder, subject or [], concept or [], GenerateOptions(batch_size, engine, address, cores, ray))
-    _show(document, json)
+    options = GenerateOptions(batch_size, engine, address, cores, ray)
+    if time and not dry_run:
+        raise typer.BadParameter("is for --dry-run: give that too", param_hint="'--time'")
+    if dry_run:
+        found = command.forecast_trials(folder, subject or [], concept or [], options, timed=time)
+        _show(found, json, command.print_forecast)
+        return
+    _show(command.generate_trials(folder, subject or [], concept or [], options), json)
 
 
 @app.command()

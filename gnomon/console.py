@@ -74,15 +74,20 @@ def _update_bar(bar: Any, task: Any, done: int, total: int) -> None:
 
 
 def _rate_column() -> Any:
-    """Items per second, over the last seconds."""
+    """Pace over the last seconds."""
     from rich.progress import ProgressColumn
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+            return Text("" if not task.speed else readable_pace(task.speed))
 
     return Rate()
+
+
+def readable_pace(rate: float) -> str:
+    """A number of items a second as text: 3.2 s each, or 12 a second where several are done in one."""
+    return f"{1 / rate:.2g} s each" if rate < 2 else f"{rate:,.0f} a second"
 
 
 def readable_time(seconds: float) -> str:
@@ -97,7 +102,7 @@ def _progress_lines(title: str) -> Progress:
 
     def _pace(made: int, left: int) -> str:
         rate = made / max(time.monotonic() - started, 1e-9)
-        return f", {rate:.1f} a second, {readable_time(left / rate)} left" if made and left else ""
+        return f", {readable_pace(rate)}, {readable_time(left / rate)} left" if made and left else ""
 
     def report(done: int, total: int) -> None:
         nonlocal last, begun

@@ -130,7 +130,7 @@ def opened(folder: Path) -> Store:
 def test_a_study_is_estimated_generated_once_and_judged(
     echo: EngineKind, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["generate", str(folder), "--engine", "echo", "--dry-run", "--json"]) == 0
+    assert run(["generate", str(folder), "--engine", "echo", "--dry-run", "--time", "--json"]) == 0
     (estimate,) = json.loads(capsys.readouterr().out)
     assert (estimate["planned"], estimate["missing"], estimate["rows"]) == (9, 9, 4)
 

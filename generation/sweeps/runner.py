@@ -295,12 +295,11 @@ def estimate_sweep(
     engine : str
         Name of a registered engine.
     """
-    from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory, all_protocols
+    from gnomon.generation.sweeps.trial_factory import SpeedProbe, TrialFactory
 
     plan = plan_sweep(design, subject)
-    planned, missing = plan.trials, plan.without(store.trial_ids()).trials
-    longest = {protocol.protocol_hash: protocol.max_tokens for protocol in all_protocols(design, plan.protocols)}
-    tokens = sum(longest[trial.condition.protocol] for trial in missing)
+    left = plan.without(store.trial_ids())
+    planned, missing, tokens = plan.trials, left.trials, left.most_tokens
     probe = (
         TrialFactory(subject, design, plan.protocols, rows, engine).probe_speed(missing[: 2 * TOGETHER])
         if missing

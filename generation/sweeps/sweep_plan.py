@@ -32,6 +32,14 @@ class SweepPlan:
         """Ids of the trials."""
         return frozenset(trial.id for trial in self.trials)
 
+    @property
+    def most_tokens(self) -> int:
+        """Greatest number of tokens that the responses to all trials may have."""
+        from gnomon.generation.sweeps.trial_factory import all_protocols
+
+        longest = {each.protocol_hash: each.max_tokens for each in all_protocols(self.design, self.protocols)}
+        return sum(longest[trial.condition.protocol] for trial in self.trials)
+
     def without(self, present: Collection[str]) -> SweepPlan:
         """The trials that are not there yet."""
         return replace(self, trials=tuple(trial for trial in self.trials if trial.id not in present))

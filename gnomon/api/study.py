@@ -156,7 +156,12 @@ class Study:
         return GenerationResult(tuple(trial_generation.generate_trials(self.opened, subjects, concepts, options)))
 
     def forecast(
-        self, *, subjects: Sequence[str] = (), concepts: Sequence[str] = (), options: GenerateOptions | None = None
+        self,
+        *,
+        subjects: Sequence[str] = (),
+        concepts: Sequence[str] = (),
+        options: GenerateOptions | None = None,
+        timed: bool = True,
     ) -> list[SweepForecast]:
         """How many trials `generate` would make, and how long that would take on this machine.
 
@@ -164,9 +169,11 @@ class Study:
         ----------
         subjects, concepts, options
             As for `generate`.
+        timed : bool, default True
+            Whether to load each model and measure its speed; otherwise the numbers come from the design at once.
         """
         options = options or trial_generation.DEFAULT_OPTIONS
-        return trial_generation.forecast_generation(self.opened, subjects, concepts, options)
+        return trial_generation.forecast_generation(self.opened, subjects, concepts, options, timed=timed)
 
     def battery(
         self,

@@ -174,6 +174,35 @@ def shared_layers(design: DesignSpec, spec: SubjectSpec, layers: int) -> list[st
     ]
 
 
+FAR = {"vector": 100.0, "residual": 5.0, "limit": 5.0}
+"""Strengths beyond which hardly any model still writes, by the unit of strengths."""
+
+
+def strange_strengths(design: DesignSpec, spec: SubjectSpec) -> list[str]:
+    """What is odd about a model's strengths: none, the opposite of the concept, or far beyond what a model bears.
+
+    Parameters
+    ----------
+    design : DesignSpec
+        The design.
+    spec : SubjectSpec
+        The model; strengths of its own take the place of the design's.
+    """
+    numbers = [one.number for one in (spec.strengths or design.strengths)]
+    said = {
+        "adds nothing: these trials are control trials under another name": [each for each in numbers if each == 0],
+        "adds the opposite of the concept, as the arm 'negated' does": [each for each in numbers if each < 0],
+        "is far beyond what models bear, so expect incoherent responses; 'gnomon strengths' finds what they bear": [
+            each for each in numbers if abs(each) > FAR[design.strength_unit]
+        ],
+    }
+    return [
+        f"{spec.name}: strength {', '.join(f'{each:g}' for each in found)} {what}"
+        for what, found in said.items()
+        if found
+    ]
+
+
 def has_subject_axes(file: StudyFile) -> bool:
     """Whether models of a study may have other layers or strengths than its `layers` and `strengths` say."""
     design = file.design

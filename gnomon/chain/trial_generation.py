@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,7 +19,9 @@ from gnomon.chain.subject_axes import (
     excluded_conditions,
     planned_layers,
     shared_layers,
+    stored_layer_counts,
     stored_limits,
+    strange_strengths,
     subject_axes,
 )
 from gnomon.data.arms import measured_arms
@@ -52,10 +55,20 @@ class SweepSummary(ResultPart):
         return {**content(self), **{each.arm: each.json_content() for each in self.measures}}
 
 
-class SweepForecast(ResultPart):
-    """What would be generated of one subject: trials, largest number of tokens, and the time on this machine.
+class ArmForecast(ResultPart):
+    """Trials of one arm: planned, stored before, and to be generated."""
 
-    `rows` run together; a row takes `admit_seconds` for its prompt and `step_seconds` for each further token.
+    arm: str
+    planned: int
+    already: int
+    missing: int
+
+
+class SweepForecast(ResultPart):
+    """What would be generated of one subject: trials and largest number of tokens; the time on this machine if asked.
+
+    `rows` run together; a row takes `admit_seconds` for its prompt and `step_seconds` for each further token. These
+    and `seconds` are null unless the model was loaded to measure them (`--time`).
     """
 
     subject: str
@@ -63,10 +76,11 @@ class SweepForecast(ResultPart):
     already: int
     missing: int
     tokens: int
-    seconds: float
-    rows: int
-    admit_seconds: float
-    step_seconds: float
+    seconds: float | None = None
+    rows: int | None = None
+    admit_seconds: float | None = None
+    step_seconds: float | None = None
+    arms: tuple[ArmForecast, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,17 @@ class GenerateOptions:
         return ENGINES.find(TORCH if self.engine in ("here", "ray") else self.engine)
 
 
+@dataclass(frozen=True, slots=True)
+class SubjectInfo:
+    """What planning must know of a model that is not loaded."""
+
+    name: str
+    revision: str
+    layers: int
+
+
+ANY_DEPTH = 10_000
+"""Number of blocks of a model that is not known yet: there each depth is a block of its own."""
 LENT = "vectors_lent"
 """Event: which revision of a model lends its vectors to others."""
 DEFAULT_OPTIONS = GenerateOptions()
@@ -137,8 +162,10 @@ def forecast_generation(
     subjects: Sequence[str] = (),
     concepts: Sequence[str] = (),
     options: GenerateOptions = DEFAULT_OPTIONS,
+    *,
+    timed: bool = True,
 ) -> list[SweepForecast]:
-    """Estimate how many trials would be generated and how long that would take on this machine.
+    """Count the trials that would be generated, and estimate how long that would take on this machine.
 
     Parameters
     ----------
@@ -150,6 +177,8 @@ def forecast_generation(
         Names of concepts; empty for all.
     options : GenerateOptions
         Engine and batch size.
+    timed : bool, default True
+        Whether to load each model and measure its speed; otherwise the numbers come from the design at once.
 
     Raises
     ------
@@ -158,18 +187,47 @@ def forecast_generation(
     UnknownNameError
         If the study lacks a subject or concept, or there is no such engine.
     """
-    from gnomon.generation.sweeps.runner import estimate_sweep
+    from gnomon.generation.sweeps.runner import estimate_sweep, plan_sweep
 
     specs, design = requested_sweeps(study, subjects, concepts)
     kind, found = options.engine_kind(), []
     _check_designs(study, specs, design)
+    if not timed:
+        return [_count_sweep(study, spec, design) for spec in specs]
     for spec in specs:
         _lend_vectors(study, spec, kind)
         subject = _load_subject(study, spec, kind)
         plan = sweep_design(study, design, spec, subject.layers)
         estimate = estimate_sweep(study.store, subject, plan, options.batch_size, kind.name)
-        found.append(SweepForecast(subject=spec.name, **asdict(estimate)))
+        arms = _arm_forecasts(study, plan_sweep(plan, subject))
+        found.append(SweepForecast(subject=spec.name, **asdict(estimate), arms=arms))
     return found
+
+
+def _count_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec) -> SweepForecast:
+    """What would be generated of one subject, without loading it: its revision is that of its stored trials."""
+    from gnomon.generation.sweeps.runner import plan_sweep
+
+    stored = {subject.name: subject.revision for subject in study.store.load_subjects()}
+    layers = stored_layer_counts(study.store).get(spec.name)
+    own = sweep_design(study, design, spec, layers or ANY_DEPTH)
+    known = SubjectInfo(spec.name, stored.get(spec.name, ""), layers or max(ANY_DEPTH, 1 + max(own.layers, default=0)))
+    plan = plan_sweep(own, known)
+    arms = _arm_forecasts(study, plan)
+    planned, missing = len(plan.trials), sum(each.missing for each in arms)
+    tokens = plan.without(study.store.trial_ids()).most_tokens
+    return SweepForecast(
+        subject=spec.name, planned=planned, already=planned - missing, missing=missing, tokens=tokens, arms=arms
+    )
+
+
+def _arm_forecasts(study: OpenStudy, plan: SweepPlan) -> tuple[ArmForecast, ...]:
+    planned = Counter(str(trial.condition.arm) for trial in plan.trials)
+    missing = Counter(str(trial.condition.arm) for trial in plan.without(study.store.trial_ids()).trials)
+    return tuple(
+        ArmForecast(arm=arm, planned=number, already=number - missing[arm], missing=missing[arm])
+        for arm, number in planned.items()
+    )
 
 
 def requested_sweeps(
@@ -365,8 +423,14 @@ def load_options(spec: SubjectSpec) -> dict[str, Any]:
 
 
 def _check_designs(study: OpenStudy, specs: Sequence[SubjectSpec], design: DesignSpec) -> None:
-    """Refuse a design that makes no sense, as far as that can be told before a model is loaded."""
+    """Refuse a design that makes no sense, and tell what is odd, as far as both show before a model is loaded."""
+    from gnomon.generation.prompts.protocol import load_protocol
+
+    for name in design.protocols:
+        load_protocol(_protocol_path(study, name))
     for spec in specs:
+        for line in strange_strengths(design, spec):
+            study.listener.tell(line)
         depths = design.depths if spec.layers is None and spec.depths is None else spec.depths
         if not depths and all(rule.depth is None for rule in design.exclude):
             sweep_design(study, design, spec, None)

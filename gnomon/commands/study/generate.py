@@ -1,4 +1,4 @@
-"""`gnomon generate`: generates the missing trials, or says how many there are and how long they take."""
+"""`gnomon generate`: generates the missing trials, or says how many they are and how long they take."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from gnomon.commands.console_listener import ConsoleListener
 from gnomon.console import print_status, readable_time
 from gnomon.stats.narrative.formatting import format_interval, format_percent
 
+NAMES = 2
+"""Columns of a forecast that are names."""
 WORDS = {"steered": "with a vector", "plain": "without"}
 
 
@@ -41,9 +43,14 @@ def generate_trials(
 
 
 def forecast_trials(
-    folder: Path, subjects: Sequence[str], concepts: Sequence[str], options: GenerateOptions
+    folder: Path,
+    subjects: Sequence[str],
+    concepts: Sequence[str],
+    options: GenerateOptions,
+    *,
+    timed: bool = False,
 ) -> list[SweepForecast]:
-    """Print how many trials would be generated and how long that would take on this machine.
+    """How many trials would be generated, from the design; with `timed` also how long that would take here.
 
     Parameters
     ----------
@@ -54,23 +61,41 @@ def forecast_trials(
     concepts : sequence of str
         Names of concepts; empty for all.
     options : GenerateOptions
-        Batch size.
+        Engine and batch size.
+    timed : bool, default False
+        Whether to load each model and measure its speed.
     """
     with open_study(folder, listener=ConsoleListener()) as study:
-        found = study.forecast(subjects=subjects, concepts=concepts, options=options)
+        return study.forecast(subjects=subjects, concepts=concepts, options=options, timed=timed)
+
+
+def print_forecast(found: Sequence[SweepForecast]) -> None:
+    """Print trials by model and arm as a table on stdout, and what they would take."""
+    from rich.table import Table
+
+    from gnomon.render.text_console import TextConsole
+
+    table = Table("model", "arm", "trials", "stored", "to generate", box=None, pad_edge=False)
+    for place, column in enumerate(table.columns):
+        column.no_wrap, column.justify = True, "left" if place < NAMES else "right"
     for one in found:
-        print_status(_forecast_line(one))
-    return found
+        for arm in one.arms:
+            table.add_row(one.subject, arm.arm, f"{arm.planned:,}", f"{arm.already:,}", f"{arm.missing:,}")
+        if len(one.arms) > 1:
+            table.add_row(one.subject, "all", f"{one.planned:,}", f"{one.already:,}", f"{one.missing:,}")
+    console = TextConsole()
+    console.print(table)
+    for one in found:
+        console.print(_forecast_line(one), soft_wrap=True)
 
 
 def _forecast_line(found: SweepForecast) -> str:
     if not found.missing:
-        return f"{found.subject}: all {found.already:,} trials are there"
-    return (
-        f"{found.subject}: {found.missing:,} trials to generate, {found.already:,} already stored; "
-        f"at most {found.tokens:,} tokens; about {readable_time(found.seconds)} at {found.rows} rows together, "
-        "less where answers end early"
-    )
+        return f"{found.subject}: all {found.already:,} trials are stored"
+    said = f"{found.subject}: at most {found.tokens:,} tokens"
+    if found.seconds is None:
+        return f"{said}; --time loads the model and measures how long that takes on this machine"
+    return f"{said}; about {readable_time(found.seconds)} at {found.rows} rows together, less where answers end early"
 
 
 def print_measure(subject: str, measure: MeasureSummary) -> None:
