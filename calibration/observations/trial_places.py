@@ -53,7 +53,7 @@ class TrialPlaces:
             return np.asarray(compute.fill_null(found, ABSENT).to_numpy(zero_copy_only=False), dtype=np.int64)
         if words.shape[1] != self._words.shape[1]:
             return np.full(len(asked), ABSENT, dtype=np.int64)
-        places = np.asarray(self._index.get_indexer(_mixed(words)), dtype=np.int64)  # type: ignore[no-untyped-call]
+        places = np.asarray(self._index.get_indexer(pd.Index(_mixed(words))), dtype=np.int64)
         same = (self._words[places] == words).all(axis=1)
         return np.where(same, places, ABSENT)
 
