@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+
+import pandas as pd
 
 from gnomon.calibration.audit import audit_frames
 from gnomon.calibration.labels.views import label_events, rater_kinds
@@ -53,6 +54,7 @@ DRIFT_CAPTION = (
     "the right verdict, with 95 % intervals."
 )
 YOUDEN_CAPTION = "Youden's J of the event in each arm, posterior of the corrected fit from all labels and verdicts."
+CUT = "was outside 0 to 100 %, cut"
 RATER_CAPTION = (
     "Who labelled: kind of each rater, whether its labels count, labelled trials by split, and later changes."
 )
@@ -220,8 +222,8 @@ def correction_table(audit: ViewAudit, judge: str) -> EstimateTable:
     """
     found = audit_frames.comparison_frame(audit)
     mine = found[found["judge"] == judge]
-    cut = ["was outside 0 to 100 %, cut" if clipped else "" for clipped in mine["clipped"]]
-    why: list[Any] = [reason or note or None for reason, note in zip(mine["reason"], cut, strict=True)]
+    cut = [CUT if clipped else None for clipped in mine["clipped"]]
+    why = mine["reason"].astype(object).fillna(pd.Series(cut, index=mine.index, dtype=object))
     shown = mine.assign(why=why).sort_values("arm", key=lambda arms: arms.map(list(ARMS).index), kind="stable")
     columns = (
         ARM,

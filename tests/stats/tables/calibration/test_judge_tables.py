@@ -97,3 +97,10 @@ def test_the_posterior_of_youden_has_a_column_for_each_arm_and_a_row_for_each_ju
     rows = [YoudenRow(judge="a", arm="control", **ends), YoudenRow(judge="b", arm="injection", **ends)]
     table = judge_tables.posterior_youden_table(rows)
     assert list(table.texts()) == [["a", "0.50 (0.40 to 0.60)", "–"], ["b", "–", "0.50 (0.40 to 0.60)"]]
+
+
+def test_a_method_that_gives_no_estimate_says_why(audit: ViewAudit) -> None:
+    refused = [row for row in audit.comparison if row.judge == "embedding" and row.estimate is None]
+    rows = [row for row in judge_tables.correction_table(audit, "embedding").rows if row["estimate"] is None]
+    assert refused
+    assert [row["why"] for row in rows] == [each.reason for each in refused]
