@@ -22,6 +22,8 @@ from gnomon.generation.subjects.model_documents import (
 )
 
 EMBEDDED = "embedded"
+CONFIG, HUB_SECONDS = "config.json", 10.0
+"""The file that every hub model has, and how long the hub is waited for where it is asked whether it has it."""
 WEIGHTS_PER_BYTE = 8
 """Weights that a byte of a file may hold: packed ones take half a byte or more, and some are held once for several."""
 DTYPES = ("float32", "bfloat16", "float16")
@@ -230,8 +232,11 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
     safe: dict[str, Any] = {"trust_remote_code": source.code}
     over = {"device_map": "auto"} if source.spread else {}
     try:
-        if not source.pickled and not Path(place).is_dir():
-            _check_hub_index(place)
+        if not Path(place).is_dir():
+            with silence_loading():
+                _check_hub_name(place)
+            if not source.pickled:
+                _check_hub_index(place)
         with silence_loading():
             if not source.code and Path(place).is_dir():
                 _check_described_size(Path(place), "config.json")
@@ -279,6 +284,17 @@ def _check_described_size(folder: Path, name: str) -> None:
     )
     held = sum(path.stat().st_size for path in files)
     WEIGHTS.check(described - WEIGHTS_PER_BYTE * held, folder / name)
+
+
+def _check_hub_name(place: str) -> None:
+    """Ask once whether the hub has a model that is not on this machine: the library would try a wrong name many times.
+
+    What it raises is that of the library.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+
+    if not isinstance(try_to_load_from_cache(place, CONFIG), str):
+        get_hf_file_metadata(hf_hub_url(place, CONFIG), timeout=HUB_SECONDS)
 
 
 def _check_hub_index(place: str) -> None:

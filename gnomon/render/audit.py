@@ -229,7 +229,7 @@ def _closing_lines(audit: AuditDocument) -> Iterator[str]:
     for name, each in audit.contradictions.by_name():
         kinds = [f"{kind.words} ({kind.n} of {kind.of})" for kind in each.kinds.values() if kind.n]
         if kinds:
-            yield f"{name} contradicts itself on {each.anything.n} of {each.read} transcripts: {'; '.join(kinds)}."
+            yield f"{name}: answers on {each.anything.n} of {each.read} trials are inconsistent: {'; '.join(kinds)}."
     for funnel in _merged_funnels(audit.funnel.values()):
         yield f"Labels: {funnel.words}"
     yield f"Changed labels: {audit.revisions.words}"

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 def judging_line(report: JudgeReport) -> str:
     """A judge's run in one line."""
     states = ", ".join(f"{count} {state}" for state, count in report.by_state.items() if count)
-    line = f"judge {report.judge}: {report.new} new verdicts ({states or 'none'}"
+    if not (report.asked or report.already or report.error):
+        return f"judge {report.judge}: there are no trials to judge: run 'gnomon generate' or 'gnomon import' first"
+    line = f"judge {report.judge}: {report.new:,} new verdicts ({states or 'none'}"
     if report.not_ok is not None:
         line += f"; {format_percent(report.not_ok, 1)} failed (excluded)"
-    line += f"), {report.already} cached"
+    line += f"), {report.already:,} cached"
     usage = report.usage
     if usage.get("calls"):
         line += f"; {usage['calls']:,} calls, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens"

@@ -11,11 +11,12 @@ from rich.table import Table
 
 from gnomon import __main__ as entry
 from gnomon.calibration.results.audit import RecountDocument
+from gnomon.judging.runs.panel import JudgeReport
 from gnomon.render import text_console
 from gnomon.render.audit import print_audit
 from gnomon.render.estimates import NOT_DENIED, estimates_document, print_estimates
 from gnomon.render.text_console import TextConsole
-from gnomon.render.verdicts import print_recount
+from gnomon.render.verdicts import judging_line, print_recount
 from gnomon.stats.stored_fits import newest_fits
 from tests.support.dashboard_demo import fill
 
@@ -80,6 +81,13 @@ def test_rules_that_count_alike_share_a_row_and_pass_is_explained(capsys):
     assert "Pass: the injected concept identified and, without injection, a denial" in shown
     print_recount(RecountDocument.model_validate({**document, "rows": []}))
     assert "gnomon generate" in capsys.readouterr().out
+
+
+def test_judging_before_generating_says_what_to_do_first():
+    line = judging_line(JudgeReport("lexicon", "v", asked=0, new=0, already=0))
+    assert line == "judge lexicon: there are no trials to judge: run 'gnomon generate' or 'gnomon import' first"
+    line = judging_line(JudgeReport("lexicon", "v", asked=0, new=0, already=12))
+    assert line == "judge lexicon: 0 new verdicts (none), 12 cached"
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,23 @@ def test_what_does_not_load_is_refused_in_one_line(model_folder: Callable[..., P
         load_subject("mine", str(model_folder()), dtype="int8")
 
 
+def test_a_wrong_hub_name_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuses(url: str, **_options: object) -> None:
+        asked.append(url)
+        raise OSError("no such repository")
+
+    def fails(_place: str) -> None:
+        pytest.fail("the library was asked, which tries five times")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", refuses)
+    monkeypatch.setattr("gnomon.generation.subjects.loading._check_hub_index", fails)
+    with pytest.raises(InputError, match="hub model 'nobody/nothing-at-all' is not on this machine"):
+        load_subject("mine", "nobody/nothing-at-all")
+    assert len(asked) == 1
+
+
 @pytest.mark.model
 def test_the_embedded_subject_is_smollm2(smollm: LoadedSubject) -> None:
     assert (smollm.layers, smollm.width, smollm.parameters) == (30, 576, embedded.PARAMETERS)
