@@ -94,7 +94,7 @@ def test_the_prompt_is_shown_with_its_steered_text_marked(visit, opened):
 
 
 def test_what_is_shown_with_verdicts_is_noted_and_nothing_else(visit, opened):
-    page = visit("bare", "transcripts", "&with_text=false&rater=reader")
+    page = visit("bare", "transcripts", "&rater=reader")
     page.get_by_role("button", name="Continue as reader").click()
     calm(page)
     assert _seen(opened("bare"), "reader") == set()
