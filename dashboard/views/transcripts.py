@@ -92,7 +92,8 @@ def _read_trials(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order = choose_order(choices) if judges is None else TrialOrder()
         # What a named rater reads here is noted: twenty trials a page would no longer be blind.
-        with_text = st.toggle("Show words", value=rater is None, key="with_text", bind="query-params", help=NOTED)
+        is_reader = rater is None and suggested_name() is None
+        with_text = st.toggle("Show words", value=is_reader, key="with_text", bind="query-params", help=NOTED)
     cell = matrix_cell.requested_cell()
     asked = [url, asdict(chosen), asdict(order), judges, cell.query_parameters if cell else ""]
     _start_over_when_changed(url, canonical_hash(asked))
