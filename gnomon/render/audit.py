@@ -40,7 +40,9 @@ def print_audit(audit: AuditDocument) -> None:
     """Print an audit of all views of the labels."""
     console = TextConsole()
     if not audit.judges:
-        console.print("No judge has read anything in this study: run 'gnomon judge' or import verdicts.")
+        console.print(
+            "No judge has read anything in this study: run 'gnomon generate', then 'gnomon judge', or import verdicts."
+        )
     for line in dict.fromkeys(f"Raters: {truth.words}" for truth in audit.truth.values()):
         console.print(line)
     console.print()

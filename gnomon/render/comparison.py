@@ -12,6 +12,7 @@ from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.calibration.panel_worth.panel_results import PanelDocument, PanelWorth
 from gnomon.data.results import Estimate
 from gnomon.render.text_console import TextConsole
+from gnomon.stats.narrative.formatting import format_interval, format_percent
 from gnomon.stats.tables.estimate_table import Interval, show_cell
 
 MOST_ITEMS = 20
@@ -61,14 +62,14 @@ def print_policies(found: PolicyDocument) -> None:
     console = TextConsole()
     shown = _plain_table("guideline", "trials", "raters", "base rates", "agreement", "alpha")
     for policy in found.policies:
-        rates = ", ".join(f"{arm} {_interval_cell(rate)}" for arm, rate in policy.base_rates.items())
+        rates = ", ".join(f"{arm} {_share_cell(rate)}" for arm, rate in policy.base_rates.items())
         cells = [_interval_cell(each) for each in (policy.agreement, policy.alpha)]
         shown.add_row(policy.name, f"{policy.trials:,}", f"{len(policy.raters)}", rates, *cells)
     console.print(shown)
     errors = _plain_table("judge", "guideline", "arm", "trials", "sensitivity", "specificity", "Youden's J")
     for policy in found.policies:
         for row in policy.judges:
-            shown_rates = [_interval_cell(each) for each in (row.sensitivity, row.specificity, row.youden)]
+            shown_rates = [_share_cell(row.sensitivity), _share_cell(row.specificity), _interval_cell(row.youden)]
             errors.add_row(row.judge, policy.name, row.arm or "all", f"{row.labelled:,}", *shown_rates)
     console.print(errors)
     for line in found.words:
@@ -78,7 +79,7 @@ def print_policies(found: PolicyDocument) -> None:
 def _arm_table(panel: PanelWorth) -> Table:
     shown = _plain_table("  arm", "trials", "base rate", "correlation", "effective number")
     for arm in panel.arms:
-        cells = [_interval_cell(each) for each in (arm.base_rate, arm.correlation)]
+        cells = [_share_cell(arm.base_rate), _interval_cell(arm.correlation)]
         number = arm.effective
         told = (arm.reason or "") if number is None else f"{number.value:.1f} ({number.low:.1f} to {number.high:.1f})"
         shown.add_row(f"  {arm.arm or 'all'}", f"{arm.trials:,}", *cells, told)
@@ -90,7 +91,7 @@ def _member_table(panel: PanelWorth) -> Table:
     for member in panel.members:
         weight = "" if member.weight is None else f"{member.weight:.2f}"
         without = "" if member.effective_without is None else f"{member.effective_without:.1f}"
-        shown.add_row(f"  {member.name}", f"{member.trials:,}", _interval_cell(member.error), weight, without)
+        shown.add_row(f"  {member.name}", f"{member.trials:,}", _share_cell(member.error), weight, without)
     return shown
 
 
@@ -98,11 +99,16 @@ def _vote_table(panel: PanelWorth) -> Table:
     shown = _plain_table("  majority of", "effective number", "error")
     for vote in panel.votes:
         worth = "" if vote.effective is None else f"{vote.effective:.1f}"
-        error = "" if vote.error is None else f"{vote.error:.3f}".replace("0.", ".", 1)
-        if vote.low is not None and vote.high is not None:
-            error += f" ({vote.low:.3f} to {vote.high:.3f})".replace("0.", ".")
+        error = "" if vote.error is None else format_percent(vote.error)
+        if vote.error is not None and vote.low is not None and vote.high is not None:
+            error = format_interval(vote.error, vote.low, vote.high, sign=False)
         shown.add_row(f"  {vote.members}{' (predicted)' if vote.is_predicted else ''}", worth, error)
     return shown
+
+
+def _share_cell(estimate: Estimate | None) -> str:
+    """A rate in percent."""
+    return "" if estimate is None else format_interval(estimate.value, estimate.low, estimate.high, sign=False)
 
 
 def _interval_cell(estimate: Estimate | None) -> str:

@@ -19,6 +19,7 @@ from gnomon.calibration.transport.transport_audit import TransportPlan, audit_tr
 from gnomon.calibration.transport.transport_results import TransportAudit
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.storage.engines import is_read_only
+from gnomon.stats.narrative.formatting import format_percent
 
 if TYPE_CHECKING:
     from gnomon.data.storage.store import Store
@@ -130,7 +131,7 @@ def print_certificate(found: Certificate) -> None:
     typer.echo(found.words)
     for way in found.ways:
         counts = ", ".join(f"{part.name} {part.events:.0f} of {part.of:.0f}" for part in way.parts)
-        typer.echo(f"  by {way.way}: {way.low:.3f} to {way.high:.3f} ({counts})")
+        typer.echo(f"  by {way.way}: {format_percent(way.low, 1)} to {format_percent(way.high, 1)} ({counts})")
 
 
 def exit_if_not_shown(found: Certificate) -> None:
