@@ -18,9 +18,11 @@ from gnomon.dashboard import study_picker
 
 @dataclass(frozen=True)
 class PageReading:
-    """All words of a page with the text of its table cells, and its charts."""
+    """All words of a page with the text of its table cells; its tables row by row, by heading; its cards and charts."""
 
     text: str
+    rows: tuple[Mapping[str, str], ...]
+    cards: tuple[tuple[str, str, str], ...]
     charts: tuple[Mapping[str, Any], ...]
 
 
@@ -53,6 +55,8 @@ def read_page(url: str, view: str) -> PageReading:
         app = AppTest.from_function(_one_page, args=(url, view), default_timeout=240).run()
     assert not app.exception, app.exception[0].message
     words: list[str] = []
+    rows: list[Mapping[str, str]] = []
+    cards: list[tuple[str, str, str]] = []
     charts: list[Mapping[str, Any]] = []
     for element in app._tree:
         kind = element.type
@@ -61,19 +65,31 @@ def read_page(url: str, view: str) -> PageReading:
         if kind == "vega_lite_chart":
             charts.append(json.loads(element.proto.spec))
         elif kind in ("dataframe", "table"):
-            words += _cells(element.proto)
+            rows += _rows(element.proto)
         elif kind == "metric":
-            words.append(f"{element.label} {element.value} {element.delta}")
+            cards.append((plain(element.label), plain(element.value), plain(element.delta)))
         elif isinstance(getattr(element, "value", None), str):
             words.append(element.value)
-    return PageReading(plain(" ".join(words)), tuple(charts))
+    words += [cell for row in rows for cell in row.values()] + [word for card in cards for word in card]
+    return PageReading(plain(" ".join(words)), tuple(rows), tuple(cards), tuple(charts))
 
 
-def _cells(proto: Any) -> Iterator[str]:
+def _rows(proto: Any) -> Iterator[Mapping[str, str]]:
+    """Rows of a table with their cells as they are shown."""
     table = proto.arrow_data
+    values = pa.ipc.open_stream(io.BytesIO(table.data)).read_all()
     shown = table.styler.display_values if table.HasField("styler") else b""
-    for column in pa.ipc.open_stream(io.BytesIO(shown or table.data)).read_all().columns:
-        yield from (str(each) for each in column.to_pylist() if each is not None)
+    cells = pa.ipc.open_stream(io.BytesIO(shown)).read_all() if shown else values
+    for row in zip(*(column.to_pylist() for column in cells.columns), strict=True):
+        yield {name: plain(str(cell)) for name, cell in zip(values.column_names, row, strict=True) if cell is not None}
+
+
+def html_rows(page: str) -> Iterator[Mapping[str, str]]:
+    """Rows of all tables of an HTML document, by heading."""
+    for table in re.findall(r"(?s)<table.*?</table>", page):
+        lines = [re.findall(r"(?s)<t[hd].*?</t[hd]>", line) for line in re.findall(r"(?s)<tr.*?</tr>", table)]
+        texts = [[html_text(cell) for cell in line] for line in lines]
+        yield from (dict(zip(texts[0], line, strict=False)) for line in texts[1:])
 
 
 def plain(text: str) -> str:

@@ -152,10 +152,9 @@ def fill_generic(store: Store) -> None:
             right = said != (place % 12 == 5)
             store.add_labels([Label(id_, "ann", Facts(right, demo.OTHER if right else demo.NONE, True, False))])
     for view, mean in (("judged", 0.471), ("corrected", 0.488)):
-        name = "false_alarm" if view == "judged" else "false_alarm_corrected"
         net = "net_detection_raw" if view == "judged" else "net_detection_corrected"
         refused = [{"subject": "m-7b", "estimand": net, "reason": "no trials in the injection arm"}]
-        rows = [demo.estimand("m-7b", 7e9, "instruct", name, mean, 0.06)]
+        rows = [demo.estimand("m-7b", 7e9, "instruct", "false_alarm", mean, 0.06)]
         store.add_fit(demo._fit(view, {"judge": "j", "estimands": rows, "refused": refused, "design": "As run."}))
 
 
