@@ -110,7 +110,7 @@ class GenerateOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectInfo:
+class UnloadedSubject:
     """What planning must know of a model that is not loaded."""
 
     name: str
@@ -211,7 +211,9 @@ def _count_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec) -> Swe
     stored = {subject.name: subject.revision for subject in study.store.load_subjects()}
     layers = stored_layer_counts(study.store).get(spec.name)
     own = sweep_design(study, design, spec, layers or ANY_DEPTH)
-    known = SubjectInfo(spec.name, stored.get(spec.name, ""), layers or max(ANY_DEPTH, 1 + max(own.layers, default=0)))
+    known = UnloadedSubject(
+        spec.name, stored.get(spec.name, ""), layers or max(ANY_DEPTH, 1 + max(own.layers, default=0))
+    )
     plan = plan_sweep(own, known)
     arms = _arm_forecasts(study, plan)
     planned, missing = len(plan.trials), sum(each.missing for each in arms)

@@ -201,7 +201,7 @@ def test_a_study_of_other_arms_shows_the_event_rate_of_each(
     assert all(PlanTarget.from_name(line.estimand).signs for line in document.estimates)
     print_estimates(document)
     assert re.findall(r"Event rate, ([\w ]+?)  +(\d+) %", capsys.readouterr().out)[2:] == [
-        ("NEGATED", "50"),
+        ("negated", "50"),
         ("random direction", "40"),
     ]
     table = headline_table(all_fitted(other_arms.store)).text_frame()
