@@ -180,7 +180,9 @@ def test_every_fragment_and_button_has_the_border_for_errors(module):
     for name in ("on_click", "on_change"):
         for word in calls(tree, name):
             given = ast.unparse(word.value)
-            assert given.startswith(("tell_on_page(", "'ignore'", *HARMLESS)), f"{module.stem}: {name}={given}"
+            assert given.startswith(("tell_on_page(", "'ignore'", "'rerun'", *HARMLESS)), (
+                f"{module.stem}: {name}={given}"
+            )
 
 
 def test_every_page_is_drawn_inside_the_border():
