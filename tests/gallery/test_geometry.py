@@ -33,14 +33,15 @@ def faults_by_page(page: Any, kind: str) -> dict[str, list[str]]:
     return {where: faults for where, faults in found.items() if faults}
 
 
-QUICK = ("one-model", "eight-models", "counts")
+QUICK = ("one-model", "eight-models")
+"""Kinds that every run measures; CI measures the other kinds too, `make test-all` also the bad inputs."""
 
 
 @pytest.mark.parametrize(
     "kind",
     [
-        kind.name if kind.name in QUICK else pytest.param(kind.name, marks=pytest.mark.slow)
-        for kind in (*KINDS, *BAD_INPUTS)
+        *(kind.name if kind.name in QUICK else pytest.param(kind.name, marks=pytest.mark.slow) for kind in KINDS),
+        *(pytest.param(kind.name, marks=pytest.mark.simulation) for kind in BAD_INPUTS),
     ],
 )
 def test_nothing_overlaps_is_cut_or_scrolls_sideways(open_kind, kind):
