@@ -11,6 +11,8 @@ import streamlit as st
 from gnomon.stats.narrative.fit_frames import EVERY_SUBJECT, FitFrames
 
 Value = TypeVar("Value", str, float)
+SUBJECT_COLUMNS = ("subject", "a", "b", "from", "to", "from_subject", "to_subject")
+"""Columns of a fit's tables that name a model."""
 
 
 def multi_select(label: str, options: Sequence[Value], key: str, shown: Callable[[Any], str] = str) -> list[Value]:
@@ -55,9 +57,16 @@ def filter_fit(fit: FitFrames) -> FitFrames:
     kept = _rows_among(rows, "subject", subjects)
     for axis, values in (("concept", concepts), ("strength", strengths)):
         kept = kept[(kept["axis"] != axis) | kept["value"].isin(values)] if values else kept
-    contrasts = _rows_among(_rows_among(fit.contrasts, "a", subjects), "b", subjects)
-    beside = {name: _rows_among(table, "subject", subjects) for name, table in fit.comparisons.items()}
+    contrasts = _of_subjects(fit.contrasts, subjects)
+    beside = {name: _of_subjects(table, subjects) for name, table in fit.comparisons.items()}
     return replace(fit, estimands=kept, contrasts=contrasts, comparisons=beside)
+
+
+def _of_subjects(table: Any, chosen: Sequence[str]) -> Any:
+    """The rows that name chosen models alone, in each column that names one."""
+    for column in SUBJECT_COLUMNS:
+        table = _rows_among(table, column, chosen)
+    return table
 
 
 def _column_values(rows: Any, column: str) -> list[Any]:

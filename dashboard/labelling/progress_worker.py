@@ -47,7 +47,7 @@ def progress_stages(store: Store, known: LabelProgress | None = None) -> Iterato
     url = store.engine.url.render_as_string(hide_password=False)
     request = {"url": url, "known": None if known is None else _ADAPTER.dump_python(known, mode="json")}
     with subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-P", "-m", __name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

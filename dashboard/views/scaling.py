@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -225,7 +226,10 @@ def _all_models(place: study_picker.StudyRef, store: Store, fits: Mapping[str, F
         view: lee_bounds(place.url, study_picker.change_token(store), view, fit.judge, store)
         for view, fit in fits.items()
     }
-    if table := model_table(fits, bounds):
+    chosen = st.session_state.get("subject")
+    table = model_table(fits, bounds)
+    table = replace(table, rows=tuple(row for row in table.rows if not chosen or row["model"] in chosen))
+    if table:
         st.subheader("All models", help=define_terms("estimate", "credible interval"))
         show_table(table)
         st.caption(estimate_sentences.COMPARABLE)

@@ -41,6 +41,7 @@ BESIDE_THE_BORDER = {
     "judging/client/completion.py": "a reply that has been measured",
     "judging/client/batch_api.py": "a line that is measured right before",
     "stats/inference/importance_reweighting.py": "a file whose SHA-256 a fit of the study keeps",
+    "dashboard/labelling/progress_worker.py": "a line from a process that this one has started",
     "dashboard/server/launch.py": "an environment variable of our own",
     "dashboard/auth/roles.py": "an environment variable of our own",
     "dashboard/study_picker.py": "an environment variable of the operator",
