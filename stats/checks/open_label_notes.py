@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gnomon.calibration.observations.frames import judge_frame
-from gnomon.calibration.undecided.undecided_range import undecided_range
 from gnomon.data.errors import UnknownNameError
 from gnomon.data.storage.store import Store
 from gnomon.stats.cells.aggregation import VerdictPatternCells
@@ -37,6 +36,9 @@ def open_label_notes(store: Store, patterns: VerdictPatternCells, view: str) -> 
 
 
 def _range_sentences(store: Store, judge: str, view: str) -> list[str]:
+    # Compiles functions: only where a label is open.
+    from gnomon.calibration.undecided.undecided_range import undecided_range
+
     try:
         known = judge_frame(store, [judge])
     except UnknownNameError:  # an older version, which has no name of its own in the store
