@@ -89,7 +89,7 @@ def test_it_is_fitted_compared_printed_charted_and_reported(
         "large",
     ]
     print_estimates(document)
-    assert "refusal shift" in capsys.readouterr().out.lower()
+    assert "Shift of refusal" in capsys.readouterr().out
 
     frames = read_fit(row)
     assert fit_for({"published": frames}, NAME) is frames
