@@ -92,7 +92,7 @@ def _read_trials(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order = choose_order(choices) if judges is None else TrialOrder()
         # What a named rater reads here is noted: twenty trials a page would no longer be blind.
-        is_reader = rater is None and suggested_name() is None
+        is_reader = rater is None and not suggested_name()
         with_text = st.toggle("Show words", value=is_reader, key="with_text", bind="query-params", help=NOTED)
     cell = matrix_cell.requested_cell()
     asked = [url, asdict(chosen), asdict(order), judges, cell.query_parameters if cell else ""]
@@ -115,7 +115,14 @@ def _read_trials(
     with left:
         if found.ids:
             shown = {version: choices.judge[version] for version in judges or choices.judge}
-            _show_list(store, rows, shown, len(choices.subject) > 1, found, chosen.filters.text if with_text else None)
+            _show_list(
+                store,
+                rows,
+                shown,
+                len(choices.subject) > 1,
+                found,
+                chosen.filters.text if with_text or chosen.filters.text else None,
+            )
         else:
             _show_nothing(found)
     with right:

@@ -42,7 +42,7 @@ def test_a_cell_that_is_clicked_opens_its_transcripts_and_all_come_back(visit, o
     charts = page.get_by_test_id("stVegaLiteChart")
     charts.nth(4).wait_for()  # what stands above the matrix has its height by then
     # Inside the first cell also where labels that earlier tests stored give the chart a second line of words above it.
-    clicked(page, charts.nth(2), {"x": 130, "y": 105}, page.get_by_role("heading", name="Transcripts", level=1))
+    clicked(page, charts.nth(2), {"x": 130, "y": 114}, page.get_by_role("heading", name="Transcripts", level=1))
     calm(page)
     kind, view, judge, *names = cell_in(page)
     assert (kind, view, judge) == ("confused", "blind", "lexicon")
