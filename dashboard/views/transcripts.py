@@ -121,7 +121,8 @@ def _read_trials(
                 shown,
                 len(choices.subject) > 1,
                 found,
-                chosen.filters.text if with_text or chosen.filters.text else None,
+                looked_for = chosen.filters.text if with_text or chosen.filters.text else None
+                looked_for,
             )
         else:
             _show_nothing(found)
