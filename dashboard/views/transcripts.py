@@ -115,13 +115,13 @@ def _read_trials(
     with left:
         if found.ids:
             shown = {version: choices.judge[version] for version in judges or choices.judge}
+            looked_for = chosen.filters.text if with_text or chosen.filters.text else None
             _show_list(
                 store,
                 rows,
                 shown,
                 len(choices.subject) > 1,
                 found,
-                looked_for = chosen.filters.text if with_text or chosen.filters.text else None
                 looked_for,
             )
         else:
