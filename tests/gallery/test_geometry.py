@@ -34,13 +34,13 @@ def faults_by_page(page: Any, kind: str) -> dict[str, list[str]]:
 
 
 QUICK = ("one-model", "eight-models")
-"""Kinds that every run measures; CI measures the other kinds too, `make test-all` also the bad inputs."""
+"""Kinds that every run measures; `make test-all` measures the others and the bad inputs: CI is near its limit."""
 
 
 @pytest.mark.parametrize(
     "kind",
     [
-        *(kind.name if kind.name in QUICK else pytest.param(kind.name, marks=pytest.mark.slow) for kind in KINDS),
+        *(kind.name if kind.name in QUICK else pytest.param(kind.name, marks=pytest.mark.simulation) for kind in KINDS),
         *(pytest.param(kind.name, marks=pytest.mark.simulation) for kind in BAD_INPUTS),
     ],
 )

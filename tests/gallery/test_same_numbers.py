@@ -76,7 +76,7 @@ def test_pages_say_what_the_command_line_says(kind_urls, kind):
         assert all(text in row.values() for row in said), (model, heading)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("kind", ["one-model", "eight-models", "generic"])
 def test_the_report_says_what_the_command_line_says(kind_urls, kind, tmp_path):
     with open_study(kind_urls[kind], kind) as study:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from page_texts import raw_tooltips, read_page
 
-VIEWS = ["study", "scaling", "refusal", "diagnostics", pytest.param("judges", marks=pytest.mark.slow)]
+VIEWS = ["study", "scaling", "refusal", "diagnostics", pytest.param("judges", marks=pytest.mark.simulation)]
 
 
 @pytest.mark.parametrize("view", VIEWS)
