@@ -13,7 +13,7 @@ WORKERS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # `test` is what a change needs; `test-ci` adds the crowds, kills and simulations marked slow; `test-all` the long simulations.
-.PHONY: demo test test-ci test-all setup lock check fuzz faults attack bench browser clean
+.PHONY: demo test test-ci test-all setup lock check fuzz faults attack bench browser vllm clean
 
 demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
@@ -34,6 +34,7 @@ check: setup
 	$(BIN)/bandit --quiet --recursive -ll data generation judging calibration stats dashboard gnomon
 	$(BIN)/python -m bench.house --check
 	$(BIN)/python -m gnomon.render.json_reference --check
+	$(BIN)/python -m gnomon.command_reference --check
 	$(BIN)/python tests/support/dependencies.py audit
 
 fuzz: setup
@@ -68,6 +69,10 @@ lock: setup
 
 browser: setup
 	@bash tests/support/browser.sh $(BIN)
+
+# The engine `vllm` has an environment of its own, in the cache folder: vLLM wants an older transformers (docs/decisions/54-vllm.md).
+vllm: setup
+	@$(BIN)/python -m gnomon.generation.vllm_engine.vllm_environment
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
-from threading import Thread
 
 import streamlit as st
 
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.auth import identity
-from gnomon.dashboard.components.chart_panel import is_dark
+from gnomon.dashboard.browser_window import watch_window
 from gnomon.dashboard.components.page_errors import errors_in_one_line
 from gnomon.dashboard.components.page_styles import page_style
 
@@ -107,7 +104,7 @@ def main() -> None:
     st.session_state["pages"] = pages
     # The page that opens first has the root as its address, whatever it is given: this one has the name's.
     named = st.Page(study_page, title="Study", url_path="study", visibility="hidden")
-    st.html(f"<style>{page_style(dark=is_dark())}</style>")
+    st.html(f"<style>{page_style()}</style>")
     page = None
     with errors_in_one_line("No study to show."):
         chosen = st.navigation([*pages.values(), named], position="sidebar" if identity.is_known() else "hidden")
@@ -116,14 +113,7 @@ def main() -> None:
             page = chosen
     if page is not None:
         page.run()
-        _preload_pages()
-
-
-@st.cache_resource(show_spinner=False)
-def _preload_pages() -> None:
-    """Once, after the first page is drawn: import what the other pages need, so that none is slow at first."""
-    names = [path.stem for path in Path(__file__).with_name("views").glob("[!_]*.py")]
-    Thread(target=lambda: [import_module(f"gnomon.dashboard.views.{name}") for name in names], daemon=True).start()
+        watch_window()
 
 
 main()

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from gnomon.data.errors import InputError
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_file
-from gnomon.data.storage.store import FIT_ASKED_AGAIN, SETTINGS_CHANGED, Store
+from gnomon.data.storage.store import DRAWS_SAMPLED_AGAIN, FIT_ASKED_AGAIN, SETTINGS_CHANGED, Store
 
 VARIABLE = "GNOMON_STUDIES"
 STARTED_IN = "GNOMON_STARTED_IN"
@@ -43,9 +43,9 @@ class StudyRef:
         here = Path(os.environ.get(STARTED_IN) or Path.cwd())
         return shlex.quote(str(folder.relative_to(here) if folder.is_relative_to(here) else folder))
 
-    def shell_command(self, step: str) -> str:
-        """The command line of one step on this study."""
-        return f"gnomon {step} {self.study_folder}"
+    def shell_command(self, step: str, options: Sequence[str] = ()) -> str:
+        """The command line of one step on this study, with its options."""
+        return shlex.join(["gnomon", step]) + " ".join(["", self.study_folder, *map(shlex.quote, options)])
 
 
 def encode_studies(studies: Sequence[tuple[str, str]]) -> str:
@@ -144,31 +144,16 @@ def open_store(place: StudyRef) -> Store:
     return _open_store(place.url)
 
 
-def suggest_command(place: StudyRef, step: str, why: str) -> None:
-    """Show why there are no estimates, and the command that computes them.
-
-    Parameters
-    ----------
-    place : StudyRef
-        The study.
-    step : str
-        Step of the command, such as `fit`.
-    why : str
-        Reason, a full sentence.
-    """
-    st.info(f"{why} Run:")
-    st.code(place.shell_command(step), language=None)
-
-
 def change_token(store: Store) -> tuple[int, ...]:
     """A value that changes whenever a fact is added or settings change; part of the key of cached results."""
     newest = [select(func.coalesce(func.max(table.c.id), 0)) for table in (tables.verdicts, tables.labels)]
-    counted = [select(func.count()).select_from(table) for table in (tables.trials, tables.fits, tables.counts)]
+    counted = [select(func.count()).select_from(table) for table in (tables.fits, tables.counts)]
     event = tables.events.c
-    kinds = (FIT_ASKED_AGAIN, SETTINGS_CHANGED)
+    kinds = (FIT_ASKED_AGAIN, SETTINGS_CHANGED, DRAWS_SAMPLED_AGAIN)
     again = select(func.count()).select_from(tables.events).where(event.kind.in_(kinds))
     with store.read_transaction() as connection:
-        return tuple(int(connection.execute(query).scalar_one()) for query in (*newest, *counted, again))
+        found = [int(connection.execute(query).scalar_one()) for query in (*newest, *counted, again)]
+    return (*found[:2], store.additions_mark(tables.trials), *found[2:])
 
 
 def verdict_token(store: Store) -> tuple[int, ...]:

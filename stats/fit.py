@@ -16,7 +16,7 @@ from gnomon.data.arms import judged_arms
 from gnomon.data.errors import FitFailedError
 from gnomon.data.records import canonical_hash
 from gnomon.data.storage.engines import check_writable
-from gnomon.data.storage.store import Store
+from gnomon.data.storage.store import DRAWS_SAMPLED_AGAIN, Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.cells.aggregation import (
     MISSING,
@@ -89,7 +89,7 @@ from gnomon.stats.results import (
     WithheldEstimate,
     YoudenRow,
 )
-from gnomon.stats.stored_fits import find_requested_fit, save_fit
+from gnomon.stats.stored_fits import find_fit, find_requested_fit, save_fit
 
 DEFAULT_SEED = 20251122
 CUT_DRAWS = 600
@@ -184,7 +184,7 @@ def fit_judged(
     view = "judged" if name == first else f"judged:{name}"
     plan = _fit_request(view, "judged", name, cells.content_hash(), priors, settings, quick, seed, shelf)
     design = f"{AVERAGING_NOTE}; assumes that the verdicts of {name} are correct."
-    return find_requested_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress)
+    return _fit_to_keep(store, plan) or _fit_cells(store, plan, cells, design, progress)
 
 
 def fit_published(
@@ -234,7 +234,7 @@ def fit_published(
         for subject in cells.frame["subject"].unique()
         for corrected in corrected_estimands()
     ]
-    return find_requested_fit(store, plan.fit_id) or _fit_cells(store, plan, cells, design, progress, refused)
+    return _fit_to_keep(store, plan) or _fit_cells(store, plan, cells, design, progress, refused)
 
 
 def fit_corrected(
@@ -290,9 +290,7 @@ def fit_corrected(
     seen = hash_patterns(patterns, external)
     plan = _fit_request(view, "corrected", name, seen, priors, settings, quick, seed, shelf)
     plan = replace(plan, graded=patterns.graded is not None)
-    return find_requested_fit(store, plan.fit_id) or _fit_patterns(
-        store, plan, patterns, label_view, progress, external
-    )
+    return _fit_to_keep(store, plan) or _fit_patterns(store, plan, patterns, label_view, progress, external)
 
 
 def _fit_request(
@@ -309,6 +307,15 @@ def _fit_request(
     ESTIMANDS.check_plugins()
     chosen = settings or (QUICK_SETTINGS if quick else SamplerSettings())
     return FitRequest(view, result_view, judge, data_hash, priors or Priors(), chosen, seed, shelf=shelf)
+
+
+def _fit_to_keep(store: Store, plan: FitRequest) -> StoredFit | None:
+    """The fit as the study has it; None where it has none, or where it is asked to sample and the draws are lost."""
+    found = find_requested_fit(store, plan.fit_id)
+    if found is None or found.status != PASSED or plan.shelf is None or plan.shelf.reuse:
+        return found
+    kept = plan.shelf.find_draws(plan.view, store.fit_of_draws)
+    return found if kept is not None and kept.draws.fit == found.id else None
 
 
 def _fit_cells(
@@ -442,6 +449,8 @@ def _sample_and_save(
             if plan.shelf is not None:
                 cached = to_cached_draws(model, plan.fit_id, draws)
                 kept = plan.shelf.save_draws(plan.view, plan.draws_key(model), cached)
+                if find_fit(store, plan.fit_id) is not None and store.fit_of_draws(kept) is None:
+                    store.log_event(DRAWS_SAMPLED_AGAIN, {"fit": plan.fit_id, "sha256": kept})
             return _save_fit(store, plan, PASSED, checks, result.content, kept)
     reason = f"the fit did not converge ({'; '.join(checks.reasons)})"
     lines = [WithheldEstimate(subject=str(name), reason=reason) for name in model.design.frame["subject"].unique()]

@@ -143,8 +143,7 @@ def load_kept_posterior(store: Store, stored: StoredFit, folder: Path) -> Fitted
     wrote = stored.id if reweighted is None else reweighted.fit
     if stored.status == PASSED and (found is None or found.draws.fit != wrote):
         raise NotEnoughDataError(
-            f"fit '{stored.view}': its draws are not in '{folder.name}': write them to a file for ArviZ with "
-            "'gnomon fit DIR --netcdf FILE'"
+            f"fit '{stored.view}': its draws are not in '{folder.name}': 'gnomon fit DIR --resample' samples them again"
         )
     settings = load_settings(store)
     external = [

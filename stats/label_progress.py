@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
@@ -14,7 +13,6 @@ from gnomon.calibration.observations.frames import fit_judges
 from gnomon.calibration.observations.verdict_table import read_verdict_table
 from gnomon.calibration.posterior.plan_target import PlanTarget
 from gnomon.calibration.posterior.verdict_patterns import MAX_PANEL, PanelTable, panel_table
-from gnomon.calibration.queue.label_sampling import queue_state
 from gnomon.calibration.queue.sample_size import (
     LabelStrata,
     default_estimand,
@@ -24,6 +22,7 @@ from gnomon.calibration.queue.sample_size import (
     plan_splits,
 )
 from gnomon.calibration.results.label_plan import PlannedInterval
+from gnomon.calibration.results.width_progress import AHEAD, LabelProgress, WidthPoint
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
@@ -35,56 +34,6 @@ EARLIER = (0.25, 0.5, 0.75)
 """Shares of the labels, in the order in which they were given, at which the width is told too."""
 PLANNED_EVERY = 20
 """Labels after which what is needed is simulated anew."""
-AHEAD = (20, 40, 80)
-"""Numbers of further labels of which is told what they would leave."""
-
-
-@dataclass(frozen=True, slots=True)
-class WidthPoint:
-    """The width of a 95 % interval, as a fraction, with a number of labels."""
-
-    labels: int
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class LabelProgress:
-    """The interval that a label plan is for: its width, and what is still needed. Its place is left out on purpose.
-
-    Attributes
-    ----------
-    estimand : str
-        What the plan is for.
-    now : WidthPoint
-        Labels that count, and the width now.
-    earlier : tuple of WidthPoint
-        With the first labels of these.
-    ahead : tuple of WidthPoint
-        With more labels on the trials that are there: medians of simulated studies. `labels` are the further ones.
-    target : float or None
-        Width to aim at, as a fraction; None where the study file names none.
-    goal : int or None
-        Labels in all with which four fifths of simulated studies reach the target; None without a target, or where
-        labels alone never do.
-    planned_at : int or None
-        Labels that counted when `goal` and `ahead` were simulated; None if they have not been.
-    from_fit : bool
-        Whether it is the interval of the corrected fit, rather than that of the judges' joint posterior.
-    """
-
-    estimand: str
-    now: WidthPoint
-    earlier: tuple[WidthPoint, ...]
-    ahead: tuple[WidthPoint, ...]
-    target: float | None
-    goal: int | None
-    planned_at: int | None
-    from_fit: bool
-
-    @property
-    def is_reached(self) -> bool:
-        """Whether the interval has the width that is aimed at."""
-        return self.target is not None and self.now.width <= self.target
 
 
 def label_progress(store: Store, known: LabelProgress | None = None, *, simulate: bool = True) -> LabelProgress:
@@ -110,6 +59,26 @@ def label_progress(store: Store, known: LabelProgress | None = None, *, simulate
     NotEnoughDataError
         If an arm has no judged trial or no label.
     """
+    steps = progress_steps(store, known)
+    found = next(steps)
+    return next(steps, found) if simulate else found
+
+
+def progress_steps(store: Store, known: LabelProgress | None = None) -> Iterator[LabelProgress]:
+    """The progress of `label_progress` as soon as its width is known, and again with what had to be simulated.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    known : LabelProgress, optional
+        What was computed last; where its simulations hold, there is one step.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If an arm has no judged trial or no label.
+    """
     settings = load_settings(store)
     target = PlanTarget.from_name(default_estimand(store))
     reading = _PanelLabels(store, target, settings.label_view, settings.plan.seed)
@@ -128,8 +97,10 @@ def label_progress(store: Store, known: LabelProgress | None = None, *, simulate
         from_fit=shown is not None,
     )
     if known is not None and _still_planned(found, known):
-        return replace(found, ahead=known.ahead, goal=known.goal, planned_at=known.planned_at)
-    return _with_plan(found, today, shown, settings.plan.seed) if simulate else found
+        yield replace(found, ahead=known.ahead, goal=known.goal, planned_at=known.planned_at)
+        return
+    yield found
+    yield _with_plan(found, today, shown, settings.plan.seed)
 
 
 def _still_planned(found: LabelProgress, known: LabelProgress) -> bool:
@@ -215,15 +186,7 @@ def _fit_scale(store: Store, reading: _PanelLabels, shown: Estimate, width: floa
     return (shown.high - shown.low) / before
 
 
-_READ: WeakKeyDictionary[Store, tuple[Sequence[object], PanelTable]] = WeakKeyDictionary()
-
-
 def _panel_of(store: Store) -> PanelTable:
-    """Verdicts of the judges of the fit, read again when trials, verdicts or settings have changed."""
-    state = queue_state(store).state
-    known = _READ.get(store)
-    if known is None or known[0] != state:
-        judges = fit_judges(store).head(MAX_PANEL)
-        table = panel_table(read_verdict_table(store, judges["version"].tolist()), judges, plan_splits(store))
-        known = _READ[store] = (state, table)
-    return known[1]
+    """Verdicts of the judges of the fit."""
+    judges = fit_judges(store).head(MAX_PANEL)
+    return panel_table(read_verdict_table(store, judges["version"].tolist()), judges, plan_splits(store))

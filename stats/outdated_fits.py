@@ -1,4 +1,7 @@
-"""Fits that are older than what they are of: trials, verdicts, labels, counts, or settings that decide which count."""
+"""Fits that are older than what they are of: trials, verdicts, labels, counts, or settings that decide which count.
+
+Trials of tasks of the battery are of no fit.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from sqlalchemy import select
 from gnomon.calibration.labels.views import reference_raters
 from gnomon.data.records import Exposure, LabelKind
 from gnomon.data.storage import tables
+from gnomon.data.storage.design_scope import report_trials
 from gnomon.data.storage.store import IMPORTED, SETTINGS_CHANGED, Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.estimand_registry import CORRECTED_VIEW
@@ -71,10 +75,11 @@ def _concerns(view: str, what: str, of: str | None) -> bool:
 
 
 def _newest_rows(store: Store, views: tuple[str, ...]) -> Iterator[tuple[str, str | None, str]]:
-    """The newest trial and verdict, and the newest label of each corrected view: what, of which view, and when."""
+    """The newest trial that fits are of, the newest verdict, and the newest label of each corrected view: what, of
+    which view, and when."""
     with store.read_transaction() as connection:
-        for what, table in ((TRIALS, tables.trials), (VERDICTS, tables.verdicts)):
-            times = select(table.c.created_at).order_by(table.c.created_at.desc()).limit(1)
+        for what, table, scope in ((TRIALS, tables.trials, report_trials()), (VERDICTS, tables.verdicts, ())):
+            times = select(table.c.created_at).where(*scope).order_by(table.c.created_at.desc()).limit(1)
             yield what, None, str(connection.execute(times).scalar() or "")
     usual, raters = load_settings(store).label_view, reference_raters(store)
     label = tables.labels.c

@@ -24,7 +24,7 @@ from gnomon.generation.vectors.additions import ADDITIONS, SteeringAddition, reg
 from gnomon.judging.rubrics.informed import INFORMED
 from gnomon.report.document import write_report
 from gnomon.stats.cells.aggregation import judged_cells
-from gnomon.stats.charts.diagnostic_charts import refusal_bounds_chart
+from gnomon.stats.charts.diagnostic_charts import refusal_chart
 from gnomon.stats.fit import fit_judged
 from gnomon.stats.inference.sampler import SamplerSettings
 from gnomon.stats.narrative.fit_frames import FitFrames, read_fit
@@ -147,7 +147,7 @@ def test_a_fit_gives_its_estimates(fit: FitFrames) -> None:
 def test_charts_show_it_in_its_colour(fit: FitFrames) -> None:
     assert arm_colours()[NAME] == COLOUR
     assert dict(zip(*(arm_scale().to_dict()[key] for key in ("domain", "range")), strict=True))[NAME] == COLOUR
-    drawn = refusal_bounds_chart(fit.estimands, fit.comparison_entry("bounds")).to_json()
+    drawn = refusal_chart(fit.estimands).to_json()
     assert COLOUR in drawn
     assert f'"{NAME}"' in drawn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,7 +121,8 @@ def test_a_fit_of_before_is_not_taken_for_one_that_has_it(
     with pytest.raises(pytest.fail.Exception):
         fit_published(published.store, settings=BRIEF)
     plans = []
-    monkeypatch.setattr(fit, "find_requested_fit", lambda _store, fit_id: plans.append(fit_id) or fit_id)
+    kept = SimpleNamespace(status="failed")
+    monkeypatch.setattr(fit, "find_requested_fit", lambda _store, fit_id: plans.append(fit_id) or kept)
     fit_published(published.store, settings=BRIEF)
     register_estimand(shift)
     fit_published(published.store, settings=BRIEF)

@@ -99,10 +99,10 @@ def test_it_is_estimated_run_kept_and_audited(
     ("table", "said"),
     [
         (TABLE.format(words="[]"), "judge 'waves' of kind keyword: options.words: "),
-        (TABLE.format(words='["x"], loud = true'), "judge 'waves' of kind keyword: options.loud: Extra inputs"),
+        (TABLE.format(words='["x"], loud = true'), "judge 'waves' of kind keyword: options.loud: there is no such key"),
         (
             '\n[[judges]]\nname = "waves"\nkind = "keyword"\n',
-            "judge 'waves' of kind keyword: options.words: Field required",
+            "judge 'waves' of kind keyword: options.words: is missing: write it",
         ),
         ('\n[[judges]]\nname = "a"\nkind = "lexicon"\noptions = { x = 1 }\n', "of kind lexicon takes no options"),
         ('\n[[judges]]\nname = "a"\nkind = "oracle"\n', "choose from lexicon, learned, logprob, openai, keyword"),

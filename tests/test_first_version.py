@@ -118,7 +118,7 @@ def test_a_study_of_the_first_version_gives_the_same_rates(study, name):
     assert {table: rows(study, table) for table in before} == before
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_its_fits_are_made_anew_by_the_model_of_today_and_the_old_ones_are_kept(study):
     """Version 5 of the statistical model gives other numbers (CHANGELOG), here inside the old intervals."""
     before, fits = {table: rows(study, table) for table in ("trials", "verdicts", "labels")}, rows(study, "fits")

@@ -94,3 +94,15 @@ def test_commands_that_draw_and_test_nothing_do_not_load_what_does():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == ""
+
+
+def test_the_first_page_of_the_dashboard_loads_no_tests_and_no_optimiser():
+    """More than half a second of a first visit, and of every command that counts, went to them."""
+    code = (
+        "import logging, sys\n"
+        "logging.disable(logging.WARNING)\n"
+        "import gnomon.dashboard.views.study\n"
+        "print(*sorted(sys.modules.keys() & {'scipy.stats', 'scipy.optimize', 'sklearn', 'torch', 'arviz', 'pymc'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == ""

@@ -11,6 +11,7 @@ coefficient's derivative in pe is 0, so that only pa's own uncertainty matters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -61,7 +62,7 @@ def cohen_kappa(
 
     Estimand: agreement beyond that expected by chance of two raters with these margins. Assumes that units are a
     random sample and that both raters rated all of them. pa = share on the diagonal, pe = sum of products of
-    margins; standard error of Fleiss, Cohen and Everitt (1969), by statsmodels.
+    margins; standard error of Fleiss, Cohen and Everitt (1969), `cohen_variance`.
 
     Parameters
     ----------
@@ -83,15 +84,42 @@ def cohen_kappa(
     _need_variety(expected)
     if (counts.sum(axis=0) > 0).sum() == 1 or (counts.sum(axis=1) > 0).sum() == 1:
         raise NotEnoughDataError("agreement: one rater used one category only, so kappa is 0 whatever the other said")
-    from statsmodels.stats.inter_rater import cohens_kappa
-
-    result = cohens_kappa(counts)
+    value = (float(np.trace(shares)) - expected) / (1 - expected)
+    error = math.sqrt(max(float(cohen_variance(shares[None], np.array([value]), np.array([expected]))[0]), 0.0))
     freedom = int(counts.sum()) - 1
     factor = ndtri(0.5 + confidence / 2) if quantile == "normal" else stdtrit(freedom, 0.5 + confidence / 2)
     agreed = AgreementShares(float(np.trace(shares)), expected, float(counts.sum()))
     return interval_around(
-        float(result.kappa), float(result.std_kappa), float(factor), "Cohen's kappa", confidence, agreed
+        value, error / math.sqrt(float(counts.sum())), float(factor), "Cohen's kappa", confidence, agreed
     )
+
+
+def cohen_variance(cells: Floats, kappa: Floats, chance: Floats) -> Floats:
+    """Large-sample variance of Cohen's kappa times the number of units, for P pairs of raters.
+
+    Source: Fleiss, Cohen and Everitt (1969), formula 13.
+
+    Parameters
+    ----------
+    cells : array (P, q, q)
+        Share of the units in each cell of the pair's table.
+    kappa : array (P,)
+        Kappa of each pair.
+    chance : array (P,)
+        Agreement expected by chance, below 1.
+
+    Returns
+    -------
+    array (P,)
+    """
+    first, second = cells.sum(axis=2), cells.sum(axis=1)
+    miss = 1 - kappa
+    diagonal = np.diagonal(cells, axis1=1, axis2=2)
+    right = (diagonal * (1 - (first + second) * miss[:, None]) ** 2).sum(axis=1)
+    off = cells * (1 - np.eye(cells.shape[1]))
+    wrong = miss**2 * (off * (second[:, :, None] + first[:, None, :]) ** 2).sum(axis=(1, 2))
+    found: Floats = (right + wrong - (kappa - chance * miss) ** 2) / (1 - chance) ** 2
+    return found
 
 
 def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95) -> IntervalEstimate:

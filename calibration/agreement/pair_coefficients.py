@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
-from gnomon.calibration.agreement.coefficients import AgreementShares, interval_around
+from gnomon.calibration.agreement.coefficients import AgreementShares, cohen_variance, interval_around
 from gnomon.calibration.numerics.rating_arrays import TINY, Floats
 from gnomon.data.records import IntervalEstimate
 
@@ -73,18 +73,12 @@ class _Shares:
 
 
 def _cohen(seen: _Shares, confidence: float) -> Intervals:
-    """Standard error of Fleiss, Cohen and Everitt (1969), as statsmodels has it."""
     expected = (seen.first * seen.second).sum(axis=1)
     one_category = ((seen.first > 0).sum(axis=1) == 1) | ((seen.second > 0).sum(axis=1) == 1)
     known = (expected <= 1 - TINY) & ~one_category
     chance = np.where(known, expected, 0.0)
     value = (seen.same - chance) / (1 - chance)
-    miss = (1 - value)[:, None]
-    diagonal = np.diagonal(seen.cells, axis1=1, axis2=2)
-    right = (diagonal * (1 - (seen.first + seen.second) * miss) ** 2).sum(axis=1)
-    off = seen.cells * (1 - np.eye(seen.cells.shape[1]))
-    wrong = (1 - value) ** 2 * (off * (seen.second[:, :, None] + seen.first[:, None, :]) ** 2).sum(axis=(1, 2))
-    spread = (right + wrong - (value - chance * (1 - value)) ** 2) / (1 - chance) ** 2 / seen.n
+    spread = cohen_variance(seen.cells, value, chance) / seen.n
     factor = np.full(len(seen.n), float(ndtri(0.5 + confidence / 2)))
     return _intervals(seen, value, np.sqrt(np.maximum(spread, 0)), factor, chance, known, "Cohen's kappa", confidence)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from gnomon.calibration.audit.audit_frames import MEASURES, METHOD_NAMES
 from gnomon.calibration.error_rates.confusion import CLASSES
+from gnomon.calibration.numerics.number_formats import format_percent
 from gnomon.calibration.plotting.theme import (
     BLUE,
     GREY,
@@ -22,11 +23,11 @@ from gnomon.calibration.plotting.theme import (
 from gnomon.data.arms import ARMS
 
 CELL = 74
-CELL_WIDTH = 60
+CELL_WIDTH = 66
 ROW = 26
-WIDTH, COLUMNS = 140, 3
+WIDTH, COLUMNS = 160, 3
 """Width and number of panels side by side: with labels they fit the column of a window that is 1,024 pixels wide."""
-WIDE, FEW_COLUMNS = 190, 2
+WIDE, FEW_COLUMNS = 220, 2
 """The same for panels that need more room."""
 INK = "#262730"
 UNEQUAL = 0.005
@@ -34,6 +35,8 @@ UNEQUAL = 0.005
 TOO_FEW = "#e3e3e6"
 """Fill of a cell whose coefficient is not given."""
 SHARE_TICKS = [0, 0.25, 0.5, 0.75, 1]
+CLASS_LABEL = "datum.label === 'rest' ? ['denied', 'or other'] : datum.label"
+"""Label of an outcome class on an axis, as `audit_frames.class_word` writes it, in two lines."""
 CHOSEN = "chosen"
 """Name of the selection made by a click on a matrix cell; its fields are the cell's names."""
 
@@ -54,14 +57,15 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
         count=[f"{n} of {of}" for n, of in zip(classes["n"], classes["of"], strict=True)],
         range=[_axis_range(low, high) for low, high in zip(classes["low"], classes["high"], strict=True)],
     )
+    classes_axis: dict[str, Any] = {"ticks": False, "domain": False, "labelExpr": CLASS_LABEL}
     base = alt.Chart(shown).encode(
-        x=alt.X("verdict:N", sort=CLASSES, title="Judge says", axis=alt.Axis(labelAngle=0, ticks=False, domain=False)),
-        y=alt.Y("truth:N", sort=CLASSES, title="Label says", axis=alt.Axis(ticks=False, domain=False)),
+        x=alt.X("verdict:N", sort=CLASSES, title="Judge says", axis=alt.Axis(labelAngle=0, **classes_axis)),
+        y=alt.Y("truth:N", sort=CLASSES, title="Label says", axis=alt.Axis(**classes_axis)),
         tooltip=[
             alt.Tooltip("arm:N", title="Arm"),
             alt.Tooltip("truth:N", title="Label"),
             alt.Tooltip("verdict:N", title="Verdict"),
-            alt.Tooltip("count:N", title="Transcripts"),
+            alt.Tooltip("count:N", title="Trials"),
             alt.Tooltip("share:Q", title="Share of the label's row", format=".1%"),
             alt.Tooltip("effective:Q", title="Effective number of labels", format=".1f"),
             alt.Tooltip("low:Q", title="95 % from", format=".1%"),
@@ -72,9 +76,11 @@ def confusion_heat_map(classes: pd.DataFrame, *, judge: str) -> Any:
     cells = _selection(base.mark_rect(cornerRadius=3, cursor="pointer").encode(color=share), "arm", "truth", "verdict")
     ink = alt.condition(alt.datum.share > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
     up = 7 if weighted.any() else 0
-    counts = base.mark_text(dy=-8 - up, fontSize=LABEL_SIZE + 1, fontWeight=600).encode(text="count:N", color=ink)
-    shares = base.mark_text(dy=1, fontSize=LABEL_SIZE - 1).encode(text="weight:N", color=ink)
-    ranges = base.mark_text(dy=9 + up, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink)
+    counts = base.mark_text(dy=-8 - up, fontSize=LABEL_SIZE + 1, fontWeight=600).encode(
+        text=alt.Text("count:N"), color=ink
+    )
+    shares = base.mark_text(dy=1, fontSize=LABEL_SIZE - 1).encode(text=alt.Text("weight:N"), color=ink)
+    ranges = base.mark_text(dy=9 + up, fontSize=LABEL_SIZE - 1).encode(text=alt.Text("range:N"), color=ink)
     layered = alt.layer(cells, counts, shares, ranges).properties(width=4 * CELL_WIDTH, height=alt.Step(CELL * 0.75))
     note = ["Count of trials with each label, 95 % interval of the share below it. The diagonal is agreement."]
     if weighted.any():
@@ -121,7 +127,7 @@ def youden_differences(differences: pd.DataFrame) -> Any:
             scale=alt.Scale(domain=[-1, 1], clamp=True),
             axis=alt.Axis(tickCount=2, grid=True),
         ),
-        color=alt.value(BLUE),
+        color=alt.ColorValue(BLUE),
         tooltip=[alt.Tooltip("judge:N", title="Judge"), alt.Tooltip("arms:N", title="Arms"), *_interval_tips(".2f")],
     )
     layered = alt.layer(_zero_rule(differences), *_point_marks(base)).properties(width=WIDTH, height=alt.Step(ROW))
@@ -153,7 +159,7 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
             for low, high, missing in zip(rows["low"], rows["high"], absent, strict=True)
         ],
         size=[
-            f"n = {n}" if math.isnan(base) else f"n = {n}, base {base:.2f}".replace("0.", ".")
+            f"n = {n}" if math.isnan(base) else f"n = {n}, base {format_percent(base)}"
             for n, base in zip(rows["n"], rows["base_rate"], strict=True)
         ],
     )
@@ -164,19 +170,19 @@ def agreement_matrix(agreement: pd.DataFrame, *, coefficient: str = "Gwet's AC1"
             alt.Tooltip("a:N", title="One"),
             alt.Tooltip("b:N", title="Other"),
             *_interval_tips(".2f"),
-            alt.Tooltip("n:Q", title="Transcripts both read", format=",d"),
-            alt.Tooltip("base_rate:Q", title="Share of the commonest outcome", format=".2f"),
+            alt.Tooltip("n:Q", title="Trials both read", format=",d"),
+            alt.Tooltip("base_rate:Q", title="Share of the commonest outcome", format=".0%"),
             alt.Tooltip("reason:N", title="Not given because"),
         ],
     )
     given = alt.expr.isValid(alt.datum.value)
     colour = alt.Color("value:Q", title=coefficient, scale=share_scale())
-    few = base.transform_filter(~given).mark_rect(cornerRadius=3).encode(color=alt.value(TOO_FEW))
+    few = base.transform_filter(~given).mark_rect(cornerRadius=3).encode(color=alt.ColorValue(TOO_FEW))
     ink = alt.condition(alt.datum.value > WHITE_TEXT_FROM, alt.value("white"), alt.value(INK))
     texts = [
-        base.mark_text(dy=-15, fontSize=LABEL_SIZE + 2, fontWeight=600).encode(text="figure:N", color=ink),
-        base.mark_text(dy=1, fontSize=LABEL_SIZE - 1).encode(text="range:N", color=ink),
-        base.mark_text(dy=16, fontSize=LABEL_SIZE - 1).encode(text="size:N", color=ink),
+        base.mark_text(dy=-15, fontSize=LABEL_SIZE + 2, fontWeight=600).encode(text=alt.Text("figure:N"), color=ink),
+        base.mark_text(dy=1, fontSize=LABEL_SIZE - 1).encode(text=alt.Text("range:N"), color=ink),
+        base.mark_text(dy=16, fontSize=LABEL_SIZE - 1).encode(text=alt.Text("size:N"), color=ink),
     ]
     heading = _chart_title(
         f"{coefficient} between judges and raters",
@@ -211,14 +217,15 @@ def correction_methods_chart(comparison: pd.DataFrame, *, judge: str) -> Any:
             alt.Tooltip("arm:N", title="Arm"),
             alt.Tooltip("method:N", title="Method"),
             *_interval_tips(".1%"),
-            alt.Tooltip("judged:Q", title="Transcripts judged", format=",d"),
+            alt.Tooltip("judged:Q", title="Trials judged", format=",d"),
             alt.Tooltip("labelled:Q", title="of them labelled", format=",d"),
             alt.Tooltip("reason:N", title="Refused because"),
         ],
     )
     given, refused = alt.datum.reason == None, alt.datum.reason != None  # noqa: E711
     word = base.transform_filter(refused).mark_text(align="left", fontStyle="italic", fontSize=LABEL_SIZE - 1)
-    said = word.encode(x=alt.value(4), text=alt.value("refused"), color=alt.value(GREY))
+    here = alt.XValue(4)  # type: ignore[no-untyped-call]
+    said = word.encode(x=here, text=alt.TextValue("refused"), color=alt.ColorValue(GREY))
     layered = alt.layer(*_point_marks(base.transform_filter(given)), said).properties(width=WIDE, height=alt.Step(ROW))
     heading = _chart_title(
         f"Event rate by {judge}'s verdicts and corrected",
@@ -233,7 +240,7 @@ def _selection(cells: Any, *fields: str) -> Any:
 
 def _present_rows(frame: pd.DataFrame) -> alt.Legend:
     """A legend of only those arms that occur in the frame."""
-    return alt.Legend(orient="bottom", values=[arm for arm in ARMS if arm in set(frame["arm"])])
+    return alt.Legend(values=[arm for arm in ARMS if arm in set(frame["arm"])])
 
 
 def _by_arm(frame: pd.DataFrame) -> Any:
@@ -249,13 +256,13 @@ def _by_arm(frame: pd.DataFrame) -> Any:
 
 def _point_marks(base: Any) -> list[Any]:
     return [
-        base.mark_rule(strokeWidth=2.5).encode(x="low:Q", x2="high:Q"),
+        base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q")),
         base.mark_point(filled=True, size=80, opacity=1),
     ]
 
 
 def _zero_rule(frame: pd.DataFrame) -> Any:
-    return alt.Chart(frame).mark_rule(strokeDash=[4, 4], color=GREY).encode(x=alt.datum(0))
+    return alt.Chart(frame).mark_rule(strokeDash=[4, 4], color=GREY).encode(x=alt.XDatum(0))
 
 
 def _interval_tips(format_: str) -> list[alt.Tooltip]:

@@ -77,6 +77,11 @@ def difference_frame(audit: AuditResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["judge", "arms", *INTERVAL])
 
 
+def class_word(name: str) -> str:
+    """An outcome class as readers see it: what is neither event nor refused nor incoherent is denied, or another."""
+    return "denied or other" if name == "rest" else name
+
+
 def class_frame(audit: AuditResult, judge: str) -> pd.DataFrame:
     """Outcome class by label and by verdict of one judge.
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 import pandas as pd
-from sqlalchemy import func, select
 
 from gnomon.calibration.agreement.pairwise import agreement_of_groups, agreement_of_pairs, reading_patterns
 from gnomon.calibration.audit import narrative
@@ -48,6 +47,7 @@ from gnomon.calibration.labels.views import (
     rater_labels,
     true_labels,
 )
+from gnomon.calibration.numerics.number_formats import coefficient_with_interval
 from gnomon.calibration.numerics.proportions import CLIPPED
 from gnomon.calibration.observations.frames import arms_in, judge_frame, judge_splits
 from gnomon.calibration.observations.verdict_table import VerdictTable, read_verdict_table
@@ -74,14 +74,11 @@ from gnomon.calibration.results.error_rates import (
 from gnomon.calibration.results.label_funnel import LabelFunnel
 from gnomon.calibration.results.panel import PanelSummary
 from gnomon.calibration.results.truth_summary import TruthSummary
+from gnomon.calibration.sequential.look_record import count_test_looks, record_look
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import Arm, Exposure, Split, VerdictState
 from gnomon.data.results import Estimate, finite_estimate
-from gnomon.data.storage.engines import is_read_only
 from gnomon.data.storage.store import Store
-from gnomon.data.storage.tables import events
-
-LOOK = "test_split_look"
 
 
 class _JudgeRow(Protocol):
@@ -199,7 +196,8 @@ def audit_views(
 
     Notes
     -----
-    A call that measures on labels of the test split counts as one look, for any number of views and judges.
+    A call that measures on labels of the test split is one look, for any number of views and judges, unless its labels,
+    verdicts and rules are those of an earlier look (`sequential.look_record`).
     """
     measured = _measure_judges(store, judge_frame(store, spoken_versions(store) if judges is None else judges), splits)
     labels = {view: reference_table(store, view) for view in views}
@@ -224,12 +222,6 @@ def audit_views(
         contradictions=shared.contradictions,
         test_split_looks=shared.test_split_looks,
     )
-
-
-def count_test_looks(store: Store) -> int:
-    """Number of times that judges were measured on labels of the test split."""
-    query = select(func.count().label("n")).select_from(events).where(events.c.kind == LOOK)
-    return int(store.read_frame(query)["n"].iloc[0])
 
 
 def _measure_judges(store: Store, judges: pd.DataFrame, splits: Sequence[str] | None) -> _Measured:
@@ -308,11 +300,11 @@ def _shared_facts(store: Store, measured: _Measured, found: Mapping[str, list[La
     changed = audit_revisions(store)
     confusion = _first_and_current(store, measured, found) if changed.n else ()
     words = narrative.revision_sentences(changed, confusion)
-    unrecorded = _log_look(store, measured, found)
+    looks = _count_looks(store, measured, found)
     return _SharedFacts(
         revisions=RevisionAudit(**vars(changed), confusion=confusion, words=words),
         contradictions=audit_contradictions(store, measured.table),
-        test_split_looks=count_test_looks(store) + unrecorded,
+        test_split_looks=looks,
     )
 
 
@@ -344,16 +336,14 @@ def _judge_rows(measured: _Measured) -> list[_JudgeRow]:
     return cast("list[_JudgeRow]", list(measured.judges.itertuples(index=False)))
 
 
-def _log_look(store: Store, measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> int:
-    """Record a look at the test split; returns the number of looks (0 or 1) that a read-only study cannot keep."""
+def _count_looks(store: Store, measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> int:
+    """Looks at the test split so far, with this one where it measures on labels of that split."""
     pairs = [each.pairs for every in found.values() for each in every]
     seen = {trial for rows in pairs for trial in rows.loc[rows["split"] == str(Split.TEST), "trial"]}
-    if seen and is_read_only(store.engine):
-        return 1
-    if seen:
-        versions = measured.judges["version"].tolist()
-        store.log_event(LOOK, {"views": list(found), "judges": versions, "labels": len(seen)})
-    return 0
+    if not seen:
+        return count_test_looks(store)
+    versions = measured.judges["version"].tolist()
+    return record_look(store, {"views": list(found), "judges": versions, "labels": len(seen)})
 
 
 def _judge_entries(measured: _Measured, found: Mapping[str, list[LabelledEvidence]]) -> tuple[JudgeAudit, ...]:
@@ -507,8 +497,8 @@ def _judge_notes(
 ) -> list[str]:
     notes = [narrative.nonrandom_sentence(each) for each in nonrandom]
     notes += [
-        f"Youden's J differs between {each.a} and {each.b} by {difference.value:+.2f} "
-        f"(95 % interval {difference.low:+.2f} to {difference.high:+.2f}): one sensitivity and "
+        f"Youden's J differs between {each.a} and {each.b} by "
+        f"{coefficient_with_interval(difference, sign=True)}: one sensitivity and "
         "specificity for both arms would be wrong"
         for each in youden.differences
         if (difference := each.difference) and each.excludes_zero

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from gnomon.calibration.numerics.multiple_testing import format_p
+from gnomon.calibration.numerics.number_formats import coefficient_with_interval
 from gnomon.calibration.results.audit import JudgeEstimates, LabelRevisions, RevisedConfusion
 from gnomon.calibration.results.error_rates import (
     ConfusionCells,
@@ -71,7 +72,7 @@ def _main_clause(judge: JudgeEstimates, view: str, may: Sequence[str]) -> str:
 
 
 def evidence_phrase(evidence: CorrectionEvidence) -> str:
-    """Youden's J, level and labels behind it: "Youden's J 0.90, 0.82 to 0.95; strong evidence, 40 events and ..."."""
+    """Youden's J, level and labels behind it: "Youden's J 0.90 (0.82 to 0.95); strong evidence, 40 events and ..."."""
     return f"{_youden_phrase(evidence.youden)}; {level_phrase(evidence)}"
 
 
@@ -120,18 +121,18 @@ def _exposure_phrase(exposure: Mapping[str, int]) -> str:
 def _youden_phrase(estimate: Estimate | None) -> str:
     if estimate is None:
         return "Youden's J unknown"
-    return f"Youden's J {estimate.value:.2f}, {estimate.low:.2f} to {estimate.high:.2f}"
+    return f"Youden's J {coefficient_with_interval(estimate)}"
 
 
 def _stratum_sentence(judge: JudgeEstimates, may: Sequence[str]) -> str:
-    """How many concepts and subjects could be corrected by their own labels, in correctable arms."""
+    """How many concepts and models could be corrected by their own labels, in correctable arms."""
     counts, lacking = [], False
-    for kind in ("concept", "subject"):
+    for kind, said in (("concept", "concepts"), ("subject", "models")):
         rows = [row for row in judge.strata if getattr(row, kind) is not None and row.arm in may]
         if len({getattr(row, kind) for row in rows}) > 1:
             good = sum(row.correctable for row in rows)
             lacking |= good < len(rows)
-            counts.append(f"{good} of {len(rows)} {kind}s")
+            counts.append(f"{good} of {len(rows)} {said}")
     if not counts:
         return ""
     rest = "; for the others use the rates pooled within their arm" if lacking else ""

@@ -1,17 +1,15 @@
-"""A card in words and as a table, for terminal, page and report: what it rests on, what it shows, its use."""
+"""A card in words, for terminal, page and report: what it rests on, what it shows, its use."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
-from gnomon.calibration.cards.calibration_card import LANGUAGE, AttackResult, CalibrationCard, CardArm, CardAxes
+from gnomon.calibration.cards.calibration_card import LANGUAGE, AttackResult, CalibrationCard, CardAxes
+from gnomon.calibration.numerics.number_formats import coefficient_with_interval, rate_with_interval
 from gnomon.data.results import Estimate
 
 SHORT = 12
 MOST = 6
-MEASURES = {"sensitivity": "sensitivity", "specificity": "specificity", "youden": "Youden's J"}
 AXES = {"subjects": "models", "concepts": "concepts", "arms": "arms", "protocols": "protocols"}
 LOW_CARD = (
     "A gate passes nothing for a figure that is missing or withheld, for an inverted judge, and for a stale card."
@@ -57,7 +55,7 @@ def attack_sentence(attack: AttackResult) -> str:
     )
     return (
         f"Instructions hidden in a response changed its verdict in {attack.flips} of {attack.of} attacks "
-        f"(share {_interval(attack.flip_rate).replace(' (', ', ').rstrip(')')}){noise}."
+        f"(share {_rate(attack.flip_rate)}){noise}."
     )
 
 
@@ -91,7 +89,7 @@ def agreement_sentence(card: CalibrationCard) -> str:
     if found.agreement is None or found.expected is None or found.label_events is None:
         return f"{found.n} trials count for agreement with the labels: too few for a coefficient."
     coefficients = [
-        f"{name} {_interval(estimate)}"
+        f"{name} {coefficient_with_interval(estimate)}"
         for name, estimate in {"Krippendorff's alpha": found.alpha, "Gwet's AC1": found.ac1}.items()
         if estimate is not None
     ]
@@ -107,7 +105,8 @@ def repeat_sentences(card: CalibrationCard) -> list[str]:
     """How often it repeated itself, where it was asked again."""
     if (again := card.consistency) is None:
         return []
-    return [f"Asked again about {again.trials} trials, it repeated its outcome on {_interval(again.same_outcome)}."]
+    same = _rate(again.same_outcome)
+    return [f"Asked again about {again.trials} trials, it repeated its outcome on {same} of them."]
 
 
 def scope_sentences(card: CalibrationCard) -> list[str]:
@@ -121,18 +120,6 @@ def scope_sentences(card: CalibrationCard) -> list[str]:
     return told
 
 
-def arm_table(card: CalibrationCard) -> pd.DataFrame:
-    """One row an arm, as texts.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns arm, labels, base rate, sensitivity, specificity, Youden's J, evidence, correctable; rates with their
-        intervals, and `withheld` where no gate may rely on them.
-    """
-    return pd.DataFrame([_arm_row(each) for each in card.arms])
-
-
 def withheld_sentences(card: CalibrationCard) -> list[str]:
     """Why rates of an arm are withheld from gates, one sentence for each reason."""
     reasons: dict[tuple[str, str], list[str]] = {}
@@ -142,23 +129,8 @@ def withheld_sentences(card: CalibrationCard) -> list[str]:
     return [f"{arm}: {_joined(rates)} withheld from gates: {why}." for (arm, why), rates in reasons.items()]
 
 
-def _arm_row(entry: CardArm) -> dict[str, str]:
-    rates: dict[str, Estimate | None] = {name: getattr(entry.event, key) for key, name in MEASURES.items()}
-    marked = {name for key, name in MEASURES.items() if key in entry.withheld}
-    return {
-        "arm": entry.arm,
-        "labels": f"{entry.labels:,}",
-        "base rate": _interval(entry.base_rate),
-        **{name: _interval(rate) + (" withheld" if name in marked and rate else "") for name, rate in rates.items()},
-        "evidence": str(entry.evidence.level),
-        "correctable": "yes" if entry.correctable else "no",
-    }
-
-
-def _interval(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "unknown"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+def _rate(estimate: Estimate | None) -> str:
+    return "unknown" if estimate is None else rate_with_interval(estimate)
 
 
 def _axes_phrase(axes: CardAxes) -> str:

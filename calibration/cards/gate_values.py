@@ -20,7 +20,7 @@ from gnomon.data.arms import ARMS
 from gnomon.data.records import IntervalEstimate, VerdictState
 from gnomon.data.results import Estimate
 
-Unit = Literal["share", "difference", "count", "level", "number"]
+Unit = Literal["share", "probability", "difference", "count", "level", "number"]
 Interval = Callable[[float], Estimate | None]
 """The estimate with an interval of a given nominal coverage; None where the card's counts do not give it."""
 NAMING = ("arm", "name", "covariate", "error", "kind", "rate", "reading")
@@ -248,7 +248,7 @@ def _verdict_values(card: CalibrationCard) -> Iterator[tuple[str, GateValue]]:
         yield f"consistency.{name}", GateValue(stored.value if stored else None, "share", interval, why)
     for name, trend in {"positive_rate": card.drift.positive_rate, "accuracy": card.drift.accuracy}.items():
         why = None if trend else "too little to test for drift"
-        yield f"drift.{name}.p_value", GateValue(trend.p_value if trend else None, "share", None, why)
+        yield f"drift.{name}.p_value", GateValue(trend.p_value if trend else None, "probability", None, why)
 
 
 def _repeat_interval(stored: Estimate | None, trials: int, confidence: float) -> Estimate | None:

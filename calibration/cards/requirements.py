@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from gnomon.calibration.cards.calibration_card import CalibrationCard
 from gnomon.calibration.cards.gate_values import GateValue, Unit, gate_values
+from gnomon.calibration.numerics.number_formats import format_coefficient, format_percent
 from gnomon.calibration.results.error_rates import EvidenceLevel
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.results import Estimate, ResultDocument, ResultPart
@@ -26,7 +27,11 @@ OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-RANGES: Mapping[Unit, tuple[float, float]] = {"share": (0.0, 1.0), "difference": (-1.0, 1.0)}
+RANGES: Mapping[Unit, tuple[float, float]] = {
+    "share": (0.0, 1.0),
+    "probability": (0.0, 1.0),
+    "difference": (-1.0, 1.0),
+}
 EXAMPLE = "write it as in 'control.specificity > .9 with 95 %'"
 _WRITTEN = re.compile(
     r"\s*(?P<field>[A-Za-z_][\w-]*(?:\.[\w-]+)*)\s*(?P<operator>>=|<=|>|<)\s*"
@@ -229,7 +234,7 @@ def _outcome_words(
 ) -> str:
     figure = requirement.field if found.value is None else f"{requirement.field} {_format_figure(found)}"
     if shown is not None:
-        ends = " to ".join(f"{end:.3f}" for end in (shown.low, shown.high))
+        ends = " to ".join(_format_figure(replace(found, value=end)) for end in (shown.low, shown.high))
         figure += f" ({100 * shown.level:g} % interval {ends}, {shown.method})"
     rule = f"{requirement.operator} {_format_figure(replace(found, value=bound))}"
     if requirement.level is not None:
@@ -242,4 +247,6 @@ def _format_figure(found: GateValue) -> str:
     value = found.value or 0.0
     if found.unit == "level":
         return next(name for name, place in found.levels.items() if place == value)
-    return f"{value:,.0f}" if found.unit == "count" else f"{value:.3f}"
+    if found.unit == "share":
+        return format_percent(value, 1)
+    return f"{value:,.0f}" if found.unit == "count" else format_coefficient(value, 3)

@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtri
-from scipy.stats import binom
 
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.data.errors import InputError, NotEnoughDataError
@@ -100,6 +98,8 @@ def mcnemar_test(only_a: int, only_b: int, *, weights: tuple[float, float] = (1.
     InputError
         If a count is negative or a weight is not above 0.
     """
+    from scipy.stats import binom
+
     if min(only_a, only_b) < 0 or min(weights) <= 0:
         raise InputError(f"McNemar's test of {only_a} and {only_b} units: counts below 0 or weights that are not above")
     differing = only_a + only_b
@@ -156,6 +156,8 @@ def tango_interval(counts: PairedCounts, *, confidence: float = 0.95) -> Interva
     confidence : float, default 0.95
         Nominal coverage of the interval, 0 to 1.
     """
+    from scipy.optimize import brentq
+
     z = float(ndtri(0.5 + confidence / 2))
     point = counts.difference
     low = -1.0 if point <= -1 + _EDGE else brentq(lambda at: _score(counts, at) - z, -1 + _EDGE, point)

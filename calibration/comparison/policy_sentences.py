@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gnomon.calibration.comparison.comparison_sentences import format_change
 from gnomon.calibration.comparison.policy_results import PolicyChange, PolicyDocument, PolicyLabels
 from gnomon.calibration.numerics.multiple_testing import format_p
+from gnomon.calibration.numerics.number_formats import format_coefficient
 
 
 def policy_sentences(found: PolicyDocument) -> tuple[str, ...]:
@@ -20,7 +21,7 @@ def _labels_sentence(policy: PolicyLabels) -> str:
     rates = ", ".join(f"{100 * rate.value:.0f} % in {arm}" for arm, rate in policy.base_rates.items())
     told = f"{policy.name}: {policy.trials:,} trials by {_raters(policy)}; events: {rates}"
     if policy.alpha is not None:
-        return f"{told}; Krippendorff's alpha of its raters {policy.alpha.value:.2f}."
+        return f"{told}; Krippendorff's alpha of its raters {format_coefficient(policy.alpha.value)}."
     return f"{told}; no agreement is known: {policy.agreement_reason}." if policy.agreement_reason else f"{told}."
 
 

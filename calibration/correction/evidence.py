@@ -16,6 +16,7 @@ import pandas as pd
 
 from gnomon.calibration.error_rates.confusion import ConfusionCounts, LabelledEvidence, confusion_from_rows
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
+from gnomon.calibration.numerics.number_formats import coefficient_with_interval, format_coefficient
 from gnomon.calibration.results.error_rates import CorrectionEvidence, EvidenceLevel
 from gnomon.data.records import IntervalEstimate
 from gnomon.data.results import finite_estimate
@@ -140,7 +141,7 @@ def _grade(
 def _grade_by_youden(
     events: float, others: float, youden: IntervalEstimate, labels: int
 ) -> tuple[EvidenceLevel, str | None, str | None]:
-    shown = f"Youden's J is {youden.value:.2f} (95 % interval {youden.low:.2f} to {youden.high:.2f})"
+    shown = f"Youden's J is {coefficient_with_interval(youden)}"
     if youden.high < 0:
         return EvidenceLevel.INVERTED, f"{shown}: {INVERTED}", None
     if youden.value < MIN_YOUDEN or youden.low <= 0:
@@ -196,10 +197,12 @@ def _needs_of_each(events: float, others: float, level: EvidenceLevel) -> str | 
 def _needs_of_youden(youden: IntervalEstimate, labels: int, share: float) -> str:
     """How many more labels raise J's lower limit above a share of J, if J stays and its error falls as 1 / sqrt(n)."""
     if youden.value < MIN_YOUDEN:
-        return f"if J stays at {youden.value:.2f}, no number of labels makes this judge useful: improve it"
+        return (
+            f"if J stays at {format_coefficient(youden.value)}, no number of labels makes this judge useful: improve it"
+        )
     factor = ((youden.value - youden.low) / (youden.value * (1 - share))) ** 2
     more = max(1, math.ceil(labels * (factor - 1)))
-    return f"about {more:,} more labels narrow J's interval enough, if J stays at {youden.value:.2f}"
+    return f"about {more:,} more labels narrow J's interval enough, if J stays at {format_coefficient(youden.value)}"
 
 
 def _count_phrase(events: float, others: float) -> str:

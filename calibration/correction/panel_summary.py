@@ -8,7 +8,7 @@ import pandas as pd
 
 from gnomon.calibration.error_rates.confusion import LabelledEvidence, collect_evidence
 from gnomon.calibration.error_rates.dependence import EventPatterns, evidence_dependence
-from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.labels.views import true_labels
 from gnomon.calibration.numerics.mcmc import summarize_draws
 from gnomon.calibration.posterior.judge_panel import Errors, PanelPosterior, panel_posterior
 from gnomon.calibration.posterior.plan_target import NET, PlanTarget
@@ -22,7 +22,7 @@ from gnomon.calibration.results.panel import (
     PanelSummary,
     UnlabelledDependence,
 )
-from gnomon.data.errors import NotEnoughDataError
+from gnomon.data.errors import MissingPackageError, NotEnoughDataError
 from gnomon.data.records import Arm
 from gnomon.data.results import Estimate, finite_estimate, finite_number
 from gnomon.data.storage.store import Store
@@ -71,7 +71,7 @@ def summarize_panel(
     except NotEnoughDataError as reason:
         return empty_panel(str(reason))
     found = dict(zip(heard.versions, collect_evidence(store, heard.versions, view, splits=splits), strict=True))
-    return of_panel(heard, reference_labels_of(rater_labels(store, view), truth_rule(store)), found, seed=seed)
+    return of_panel(heard, true_labels(store, view), found, seed=seed)
 
 
 def empty_panel(reason: str) -> PanelSummary:
@@ -157,7 +157,7 @@ def _arm_fits(arm: ArmVerdicts, seed: int, known: _PanelFits) -> tuple[dict[Erro
     for errors in kinds:
         try:
             found[errors] = known.posterior_of(arm, errors, seed)
-        except NotEnoughDataError as error:
+        except (NotEnoughDataError, MissingPackageError) as error:
             reason = str(error)
     return found, reason
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.labels.views import true_labels
 from gnomon.data.errors import InputError
 from gnomon.data.exporters.export_folder import file_hashes, new_folder
 from gnomon.data.exporters.exported_trials import read_study
@@ -38,7 +38,7 @@ def export_validation_set(store: Store, folder: Path) -> ExportReport:
     """
     study = read_study(store)
     settings = study.settings
-    truth = reference_labels_of(rater_labels(store, settings.label_view), truth_rule(store))
+    truth = true_labels(store, settings.label_view)
     if not len(truth):
         raise InputError(
             f"study '{settings.name}': no label makes a truth by rule '{settings.truth}' in the label view "

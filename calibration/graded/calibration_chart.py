@@ -28,7 +28,9 @@ def calibration_chart(arm: GradedArm, *, judge: str) -> Any:
     points, bins = point_frame(arm), bin_frame(arm)
     x = alt.X("score:Q", title="Score of the event", scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("value:Q", title="Share of labelled events", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"))
-    band = alt.Chart(points).mark_area(color=BLUE, opacity=BAND_OPACITY).encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
+    band = (
+        alt.Chart(points).mark_area(color=BLUE, opacity=BAND_OPACITY).encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
+    )
     line = alt.Chart(points).mark_line(color=BLUE).encode(x=x, y=y)
     base = alt.Chart(bins).encode(
         x=x,
@@ -41,7 +43,7 @@ def calibration_chart(arm: GradedArm, *, judge: str) -> Any:
             alt.Tooltip("high:Q", title="to", format=".1%"),
         ],
     )
-    limits = base.mark_rule(color=VERMILION).encode(y=alt.Y("low:Q"), y2="high:Q")
+    limits = base.mark_rule(color=VERMILION).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
     dots = base.mark_point(color=VERMILION, filled=True, size=60).encode(y=y)
     layers = [band, line, limits, dots]
     if points["score"].min() >= 0 and points["score"].max() <= 1:
@@ -78,5 +80,5 @@ def _identity_line(points: pd.DataFrame) -> Any:
     return (
         alt.Chart(pd.DataFrame({"score": ends, "value": ends}))
         .mark_line(color=GREY, strokeDash=[4, 4])
-        .encode(x="score:Q", y="value:Q")
+        .encode(x=alt.X("score:Q"), y=alt.Y("value:Q"))
     )

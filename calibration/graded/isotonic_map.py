@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
 
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.errors import InputError, NotEnoughDataError
@@ -80,6 +79,8 @@ def fit_isotonic(scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None
     InputError
         If lengths differ, or a value is missing.
     """
+    from scipy.optimize import isotonic_regression
+
     score, label = check_scores(scores, labels)
     weight = np.ones_like(label) if weights is None else np.asarray(weights, dtype=float)
     if not len(label):

@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
-from scipy.stats import betabinom
 
 from gnomon.calibration.graded.graded_results import GradedTransfer, TransferStatus
 from gnomon.calibration.graded.isotonic_map import FOLDS, check_scores, fit_isotonic, fold_masks
@@ -130,6 +129,8 @@ def support_limit(labelled: int, pool: int) -> float:
     pool : int
         Scores of the target.
     """
+    from scipy.stats import betabinom
+
     if labelled < MIN_TAUGHT or not pool:
         return -1.0
     law = betabinom(pool, 2 * SUPPORT_LABELS, labelled + 1 - 2 * SUPPORT_LABELS)

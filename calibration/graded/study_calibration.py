@@ -107,7 +107,7 @@ def scored_trials(store: Store, version: str) -> pd.DataFrame:
         Columns trial, score, whole (whether it is the judge's single score) and stands_in (whether the verdict's own
         answers stand in for scores); no row where the version gave no score at all.
     """
-    known, in_raw = _kept_scores(store, version), _judge_named(store, version)[1] in SCORES_IN_RAW
+    known, in_raw = _kept_scores(store, version), _judge_kind(store, version) in SCORES_IN_RAW
     if not known and not in_raw:
         none = np.zeros(0, dtype=bool)
         return pd.DataFrame({"trial": [], "score": np.zeros(0), "whole": none, "stands_in": none})
@@ -158,10 +158,10 @@ def _parse_raw(raw: str) -> Mapping[str, float] | None:
     return {str(name): float(value) for name, value in document.items()}
 
 
-def _judge_named(store: Store, version: str) -> tuple[str, str]:
+def _judge_kind(store: Store, version: str) -> str:
     column = judge_table.c
-    rows = store.read_frame(select(column.name, column.kind).where(column.version == version))
-    return (str(rows["name"].iloc[0]), str(rows["kind"].iloc[0])) if len(rows) else ("", "")
+    rows = store.read_frame(select(column.kind).where(column.version == version))
+    return str(rows["kind"].iloc[0]) if len(rows) else ""
 
 
 def _arm_calibration(arm: str, found: LabelledEvidence, verdicts: int, margin: float | None) -> GradedArm:

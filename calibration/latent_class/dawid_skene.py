@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from gnomon.calibration.numerics.rating_arrays import Floats, as_ratings
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import IntervalEstimate
+
+EM_STEPS = 3
+"""EM steps of an extrapolated one."""
+LEFT_OVER = 0.1
+"""Share of a probability that a jump leaves of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +202,12 @@ def maximize_likelihood(
     tolerance: float = 1e-10,
     max_steps: int = 20_000,
 ) -> LatentClassFit:
-    """Maximum likelihood by EM for a batch of B weightings of the same patterns.
+    """Maximum likelihood by EM with extrapolation, for a batch of B weightings of the same patterns.
+
+    Two EM steps give a direction and its change; the fit jumps along them and takes one more EM step. Where the jump
+    has lowered the likelihood, the second of the two steps stands, so that no step ever lowers it. Plain EM creeps
+    where few units tell classes apart or a probability goes to zero. A fit that has converged stays as it is while
+    others of the batch go on. Source: Varadhan and Roland (2008), SQUAREM with step length S3.
 
     Parameters
     ----------
@@ -207,7 +218,7 @@ def maximize_likelihood(
     start : array (B, patterns, q), optional
         Class probabilities to start from; by default shares of the votes.
     tolerance : float, default 1e-10
-        Stop when no log-likelihood rises by more.
+        A fit stops when an extrapolated step, which holds three EM steps, raises its log-likelihood by less.
     max_steps : int, default 20000
         Greatest number of EM steps.
 
@@ -217,17 +228,68 @@ def maximize_likelihood(
         If EM does not converge.
     """
     posterior = np.broadcast_to(vote_shares(seen) if start is None else start, (*weights.shape, len(seen.categories)))
-    last = np.full(len(weights), -np.inf)
-    for step in range(1, max_steps + 1):
-        shares, confusion = _maximized_parameters(seen.counts, weights[:, :, None] * posterior)
-        posterior, each = expected_classes(seen, shares, confusion)
-        fitness = (weights * each).sum(axis=1)
-        if (fitness - last < tolerance).all():
-            return LatentClassFit(shares, confusion, posterior, fitness, step)
-        last = fitness
-    raise NotEnoughDataError(
-        f"latent classes: not converged after {max_steps} steps: the raters leave the truth undecided"
-    )
+    fit = _fit_at(seen, weights, *_maximized_parameters(seen.counts, weights[:, :, None] * posterior))
+    reach, rising, steps = np.ones(len(weights)), np.arange(len(weights)), 1
+    while len(rising):
+        if steps + EM_STEPS > max_steps:
+            raise NotEnoughDataError(
+                f"latent classes: not converged after {max_steps} steps: the raters leave the truth undecided"
+            )
+        before = _Fits(*(part[rising] for part in fit))
+        after, reach[rising] = _extrapolated_step(seen, weights[rising], before, reach[rising])
+        steps += EM_STEPS
+        for old, new in zip(fit, after, strict=True):
+            old[rising] = new
+        rising = rising[after.log_likelihood - before.log_likelihood >= tolerance]
+    return LatentClassFit(*fit, steps)
+
+
+class _Fits(NamedTuple):
+    """Parameters of a batch of fits with what they imply, as in `LatentClassFit`."""
+
+    shares: Floats
+    confusion: Floats
+    posterior: Floats
+    log_likelihood: Floats
+
+
+def _fit_at(seen: RatingPatterns, weights: Floats, shares: Floats, confusion: Floats) -> _Fits:
+    posterior, each = expected_classes(seen, shares, confusion)
+    return _Fits(shares, confusion, posterior, (weights * each).sum(axis=1))
+
+
+def _em_step(seen: RatingPatterns, weights: Floats, fits: _Fits) -> _Fits:
+    return _fit_at(seen, weights, *_maximized_parameters(seen.counts, weights[:, :, None] * fits.posterior))
+
+
+def _extrapolated_step(seen: RatingPatterns, weights: Floats, begun: _Fits, reach: Floats) -> tuple[_Fits, Floats]:
+    """Fits after two EM steps, a jump along them of at most `reach` (B,) and an EM step; the next reach of each."""
+    first = _em_step(seen, weights, begun)
+    second = _em_step(seen, weights, first)
+    start, middle, end = (_parameter_rows(fits) for fits in (begun, first, second))
+    step, change = middle - start, end - 2 * middle + start
+    length, bend = np.linalg.norm(step, axis=1), np.linalg.norm(change, axis=1)
+    far = np.clip(np.divide(length, bend, out=np.ones_like(reach), where=bend > 0), 1.0, reach)
+    landed = start + 2 * far[:, None] * step + far[:, None] ** 2 * change
+    # A probability of zero would stay zero whatever the ratings say: a jump leaves at least a share of it.
+    landed = np.maximum(landed, LEFT_OVER * end)
+    jumped = _em_step(seen, weights, _fit_at(seen, weights, *_parameters_of(landed, begun.confusion.shape)))
+    kept = jumped.log_likelihood >= second.log_likelihood
+    for plain, better in zip(second, jumped, strict=True):
+        plain[kept] = better[kept]
+    longer, shorter = 4 * reach, np.maximum(reach / 4, 1.0)
+    return second, np.where(far < reach, reach, np.where(kept, longer, shorter))
+
+
+def _parameter_rows(fits: _Fits) -> Floats:
+    """Shares and confusion of each fit in one row."""
+    return np.hstack([fits.shares, fits.confusion.reshape(len(fits.shares), -1)])
+
+
+def _parameters_of(rows: Floats, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Shares and confusion, of this shape, from rows of positive numbers that need not sum to 1."""
+    shares, confusion = rows[:, : shape[-1]], rows[:, shape[-1] :].reshape(shape)
+    return shares / shares.sum(axis=1, keepdims=True), confusion / confusion.sum(axis=3, keepdims=True)
 
 
 def vote_shares(seen: RatingPatterns) -> Floats:

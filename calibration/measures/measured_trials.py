@@ -118,7 +118,9 @@ def _trial_query() -> Select[Any]:
         column.answer,
         column.readings,
     ).join(subject_table, subject_table.c.name == column.subject)
-    return query.where(column.measure != REPORT, column.error.is_(None)).order_by(column.id)
+    # Their ids are found in the index of conditions: where there are none, no answer of a large study is read.
+    others = select(column.id).where(column.measure != REPORT)
+    return query.where(column.id.in_(others), column.error.is_(None)).order_by(column.id)
 
 
 def _read_protocol(content: object) -> _MeasuredProtocol:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.records import IntervalEstimate
@@ -107,6 +106,8 @@ def _solve_limit(
     """The odds ratio at which an increasing function is 0; 0 or infinity if the observed sum is the least or
     greatest possible.
     """
+    from scipy.optimize import brentq
+
     if seen == x[0] and not upper:
         return 0.0
     if seen == x[-1] and not lower:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 
+from gnomon.calibration.numerics.number_formats import format_percent
 from gnomon.calibration.numerics.prediction_powered import ppi_mean
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import IntervalEstimate
@@ -61,7 +62,7 @@ def wilson_interval(k: float, n: float, *, confidence: float = 0.95) -> Interval
     centre = (share + crit * crit / (2 * n)) / denominator
     inside = share * (1 - share) / n + crit * crit / (4 * n * n)
     reach = crit * math.sqrt(max(inside, 0.0)) / denominator
-    error = math.sqrt(max(share * (1 - share) / n, 0.0))
+    error = _share_error(k, n)
     return _make_estimate(share, centre - reach, centre + reach, error, confidence, "Wilson")
 
 
@@ -91,7 +92,11 @@ def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> Interval
     InputError
         If k is not between 0 and n.
     """
-    return _single_proportion(k, n, "beta", "Clopper-Pearson", confidence)
+    _check_counts(k, n)
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    return _make_estimate(k / n, low, high, _share_error(k, n), confidence, "Clopper-Pearson")
 
 
 def jeffreys_interval(k: float, n: float, *, confidence: float = 0.95) -> IntervalEstimate:
@@ -116,7 +121,10 @@ def jeffreys_interval(k: float, n: float, *, confidence: float = 0.95) -> Interv
     InputError
         If k is not between 0 and n.
     """
-    return _single_proportion(k, n, "jeffreys", "Jeffreys", confidence)
+    _check_counts(k, n)
+    tail = (1 - confidence) / 2
+    low, high = (float(betaincinv(k + 0.5, n - k + 0.5, end)) for end in (tail, 1 - tail))
+    return _make_estimate(k / n, low, high, _share_error(k, n), confidence, "Jeffreys")
 
 
 def newcombe_difference(k1: float, n1: float, k2: float, n2: float, *, confidence: float = 0.95) -> IntervalEstimate:
@@ -145,14 +153,9 @@ def newcombe_difference(k1: float, n1: float, k2: float, n2: float, *, confidenc
     InputError
         If a count is not between 0 and its number of trials.
     """
-    from statsmodels.stats.proportion import confint_proportions_2indep
-
-    _check_counts(k1, n1)
-    _check_counts(k2, n2)
-    one, other = k1 / n1, k2 / n2
-    low, high = confint_proportions_2indep(k1, n1, k2, n2, method="newcomb", compare="diff", alpha=1 - confidence)
-    error = math.sqrt(one * (1 - one) / n1 + other * (1 - other) / n2)
-    return _make_estimate(one - other, low, high, error, confidence, "Newcombe", bounds=(-1.0, 1.0))
+    one, other = (wilson_interval(k, n, confidence=confidence) for k, n in ((k1, n1), (k2, n2)))
+    found = difference_interval(one, other)
+    return _make_estimate(found.value, found.low, found.high, found.se, confidence, "Newcombe", bounds=(-1.0, 1.0))
 
 
 def difference_interval(one: IntervalEstimate, other: IntervalEstimate) -> IntervalEstimate:
@@ -303,12 +306,8 @@ def allocate_labels(
     return total - events, events
 
 
-def _single_proportion(k: float, n: float, method: str, name: str, confidence: float) -> IntervalEstimate:
-    from statsmodels.stats.proportion import proportion_confint
-
-    _check_counts(k, n)
-    low, high = proportion_confint(k, n, alpha=1 - confidence, method=method)
-    return _make_estimate(k / n, low, high, math.sqrt(k / n * (1 - k / n) / n), confidence, name)
+def _share_error(k: float, n: float) -> float:
+    return math.sqrt(max(k / n * (1 - k / n) / n, 0.0))
 
 
 def _rogan_gladen(apparent: Count, sensitivity: Count, specificity: Count) -> tuple[float, float]:
@@ -317,8 +316,8 @@ def _rogan_gladen(apparent: Count, sensitivity: Count, specificity: Count) -> tu
     p, se, sp = (k / n for k, n in (apparent, sensitivity, specificity))
     if se + sp - 1 <= _TINY:
         raise NotEnoughDataError(
-            f"correction: sensitivity {se:.2f} and specificity {sp:.2f} add to 1 or less, so the judge says nothing "
-            "about the truth: use another judge"
+            f"correction: sensitivity {format_percent(se)} and specificity {format_percent(sp)} add to 100 % or less, "
+            "so the judge says nothing about the truth: use another judge"
         )
     return (p + sp - 1) / (se + sp - 1), se + sp - 1
 

@@ -5,24 +5,24 @@ A trial takes about 60 bytes and 16 for each judge version, whatever its answer 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Executable, String, case, func, select, type_coerce
 
 from gnomon.calibration.observations.frames import fact_columns, is_readable, with_outcomes
-from gnomon.calibration.observations.trial_places import TrialPlaces, sorted_order
+from gnomon.calibration.observations.trial_places import TrialIds, TrialPlaces
 from gnomon.calibration.observations.verdict_codes import WRONG, VerdictCode
 from gnomon.data.errors import StoreError
 from gnomon.data.facts import further_names
 from gnomon.data.outcomes import Outcome
 from gnomon.data.records import NONE, VerdictState
-from gnomon.data.storage.columns.column_batches import fetch_columns, text_array
+from gnomon.data.storage.columns.column_batches import equal_width_bytes, fetch_columns
 from gnomon.data.storage.columns.column_values import WrongValueError, rule_of
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.tables import trials as trial_table
@@ -32,6 +32,8 @@ from gnomon.data.study_settings import load_settings
 PORTION = 250
 """Batches of verdicts that are put into their places at once: half a million rows."""
 UNHEARD = -1
+UTC = b"+00:00"
+"""End of the time stamps that a store writes."""
 NO_TIME = np.iinfo(np.int64).min
 OUTCOMES = tuple(map(str, Outcome))
 AXES = {"subject": "subject", "arm": "arm", "target": "concept", "split": "split"}
@@ -118,8 +120,8 @@ def read_verdict_table(store: Store, versions: Sequence[str], *, with_order: boo
     names, code = tuple(dict.fromkeys(versions)), VerdictCode(further_names())
     asked = is_readable(store)  # it reads the design in a transaction of its own
     with store.read_transaction() as connection:
-        trials, cells, cell = _read_trials(connection, asked)
-        heard = _Heard.of_trials(trials, cells["target"].tolist(), cell, names, code)
+        ids, cells, cell = _read_trials(connection, asked)
+        heard = _Heard.of_trials(ids, cells["target"].tolist(), cell, names, code)
         query = _verdict_query(names, code, with_order=with_order)
         for columns in fetch_columns(connection, query) if names else ():
             heard.add_rows(columns)
@@ -129,26 +131,24 @@ def read_verdict_table(store: Store, versions: Sequence[str], *, with_order: boo
         check_flags(store, version, heard.codes[:, place])
     kinds, kind = distinct_verdicts(cells, cell, heard.codes, code, load_settings(store).rule)
     order = heard.order if with_order else heard.order[:, :0]
-    return VerdictTable(trials, cells, cell, names, kinds, kind, heard.at, order)
+    return VerdictTable(ids.series(), cells, cell, names, kinds, kind, heard.at, order)
 
 
-def _read_trials(
-    connection: Connection, asked: Sequence[ColumnElement[bool]]
-) -> tuple[pd.Series[str], pd.DataFrame, Places]:
+def _read_trials(connection: Connection, asked: Sequence[ColumnElement[bool]]) -> tuple[TrialIds, pd.DataFrame, Places]:
     """Ids of the trials in order, the cells in the order in which they were found, and the cell of each trial."""
     axes = [type_coerce(trial_table.c[name], String).label(f"axis_{name}") for name in ("id", *AXES.values())]
     cells: dict[tuple[object, ...], int] = {}
-    ids, places = [], []
+    ids: list[TrialIds] = []
+    places = []
     for columns in fetch_columns(connection, select(*axes).where(*asked)):
-        ids.append(text_array(columns[0]))
+        ids.append(TrialIds(columns[0]))
         found = [cells.setdefault(axis, len(cells)) for axis in zip(*columns[1:], strict=True)]
         places.append(np.array(found, dtype=np.int32))
-    found_ids = pa.concat_arrays(ids) if ids else pa.array([], type=pa.string())
+    found_ids = TrialIds.joined(ids)
     ids.clear()
-    order = sorted_order(found_ids)
+    order = found_ids.sorted_order()
     cell = np.concatenate(places)[order] if places else np.zeros(0, dtype=np.int32)
-    trials = pd.Series(found_ids.take(pa.array(order)).to_pandas(), dtype="str")
-    return trials, pd.DataFrame(list(cells), columns=list(AXES), dtype=object), cell
+    return found_ids.take(order), pd.DataFrame(list(cells), columns=list(AXES), dtype=object), cell
 
 
 def _verdict_query(versions: Sequence[str], code: VerdictCode, *, with_order: bool) -> Executable:
@@ -203,7 +203,7 @@ class _Heard:
     @classmethod
     def of_trials(
         cls,
-        trials: pd.Series[str],
+        trials: TrialIds,
         targets: Sequence[str | None],
         cell: Places,
         versions: Sequence[str],
@@ -214,7 +214,7 @@ class _Heard:
         injected = [concepts.setdefault(target, len(concepts)) for target in targets]
         shape = len(trials), len(versions)
         return cls(
-            trials=TrialPlaces(pa.array(trials, type=pa.string())),
+            trials=TrialPlaces(trials),
             targets=np.array(injected, dtype=np.int64)[cell],
             versions={version: place for place, version in enumerate(versions)},
             code=code,
@@ -231,7 +231,7 @@ class _Heard:
         known = self.concepts
         self.waiting.append(
             (
-                text_array(trials),
+                TrialIds(trials),
                 np.array([self.versions[judge] for judge in judges], dtype=np.int32),
                 np.array([known.setdefault(concept, len(known)) for concept in named], dtype=np.int32),
                 _microseconds(times),
@@ -245,7 +245,7 @@ class _Heard:
         """Put the rows that wait where they belong; those on trials that are not of the table are dropped."""
         if not self.waiting:
             return
-        place = self.trials.places_of(pa.concat_arrays([rows[0] for rows in self.waiting]))
+        place = self.trials.places_of(TrialIds.joined([rows[0] for rows in self.waiting]))
         judge, concept, at, flags, *order = (np.concatenate(part) for part in list(zip(*self.waiting, strict=True))[1:])
         self.waiting.clear()
         there = np.flatnonzero(place >= 0)
@@ -259,12 +259,14 @@ class _Heard:
 
 def _microseconds(stamps: Sequence[object]) -> Moments:
     """ISO 8601 time stamps as microseconds since 1970; `NO_TIME` where one is missing or invalid."""
-    try:
-        known = text_array(stamps).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    except (pa.ArrowInvalid, StoreError):  # one of them is none, or has no offset
-        times = pd.to_datetime(pd.Series(list(stamps), dtype=object), utc=True, format="ISO8601", errors="coerce")
-        return times.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64)
-    return np.asarray(known.fill_null(NO_TIME).to_numpy(zero_copy_only=False), dtype=np.int64)
+    found, width = equal_width_bytes(stamps), len(UTC)
+    if found is not None and found.shape[1] > width and (found[:, -width:] == np.frombuffer(UTC, np.uint8)).all():
+        plain = np.ascontiguousarray(found[:, :-width])
+        with contextlib.suppress(ValueError):  # one of them is no time
+            moments = plain.view(f"S{plain.shape[1]}").ravel().astype("datetime64[us]")
+            return cast(Moments, moments.astype(np.int64))
+    times = pd.to_datetime(pd.Series(list(stamps), dtype=object), utc=True, format="ISO8601", errors="coerce")
+    return times.dt.as_unit("us").to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def _check_cells(cells: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gnomon.calibration.numerics.number_formats import coefficient_with_interval
 from gnomon.calibration.panel_worth.panel_results import MajorityVote, PanelWorth
 
 NO_GAIN = 0.005
@@ -24,8 +25,8 @@ def _main_sentence(found: PanelWorth) -> str:
     number = whole.effective
     return (
         f"{k} {found.group} are worth {number.value:.1f} independent ones ({number.low:.1f} to {number.high:.1f}). "
-        f"{what} of two of them correlate by {whole.correlation.value:.2f} ({whole.correlation.low:.2f} to "
-        f"{whole.correlation.high:.2f}) {within}, on {whole.trials:,} trials that two or more read."
+        f"{what} of two of them correlate by {coefficient_with_interval(whole.correlation)} "
+        f"{within}, on {whole.trials:,} trials that two or more read."
     )
 
 

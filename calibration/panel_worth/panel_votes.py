@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln
-from scipy.stats import hypergeom
 
 from gnomon.calibration.numerics.effective_counts import effective_number
 from gnomon.calibration.numerics.proportions import wilson_interval
@@ -178,6 +177,8 @@ def weighted_vote(
 
 def _lost_votes(m: int, wrong: int, members: int) -> float:
     """Probability that most of m members, drawn from a panel with `wrong` members wrong, are wrong; a tie is half."""
+    from scipy.stats import hypergeom
+
     places = np.arange(m + 1)
     masses = hypergeom.pmf(places, members, wrong, m)
     return float(masses[2 * places > m].sum() + masses[2 * places == m].sum() / 2)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import altair as alt
-import vl_convert
 
 from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
@@ -92,7 +92,7 @@ def theme_config(*, dark: bool = False) -> dict[str, Any]:
         "view": {"stroke": None},
         "axis": {**axis, **lines, "labelLimit": 260, "titleFontWeight": 400, "titlePadding": 8},
         "header": {**axis, "titleFontWeight": 400, "labelLimit": 260},
-        "legend": {**axis, "titleFontWeight": 400, "symbolSize": 90},
+        "legend": {**axis, "titleFontWeight": 400, "symbolSize": 90, "orient": "bottom", "gradientLength": 240},
         "title": {**title, "subtitleFontSize": NOTE_SIZE, "subtitleColor": ink["soft"], "subtitlePadding": 6},
         "text": {"fontSize": LABEL_SIZE, "color": ink["text"]},
         "rule": {"color": ink["soft"]},
@@ -142,8 +142,26 @@ def save_chart(chart: alt.TopLevelMixin, path: str | Path, *, dark: bool = False
     return target
 
 
+def chart_bytes(chart: alt.TopLevelMixin, ending: str, *, dark: bool = False) -> bytes:
+    """A chart in the common theme as the bytes of a file (`save_chart`).
+
+    Parameters
+    ----------
+    chart : alt.TopLevelMixin
+        An Altair chart.
+    ending : {"png", "svg", "json"}
+        Kind of file.
+    dark : bool, default False
+        Use the dark background.
+    """
+    with TemporaryDirectory() as folder:
+        return save_chart(chart, Path(folder) / f"chart.{ending}", dark=dark).read_bytes()
+
+
 @cache
 def _bring_fonts() -> None:
+    import vl_convert
+
     # Minimal machines have no fonts, and text then vanishes without an error; matplotlib (through ArviZ) ships some.
     found = find_spec("matplotlib")
     for folder in found.submodule_search_locations or [] if found else []:

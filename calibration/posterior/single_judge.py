@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv, ndtr
+from scipy.special import betaincinv, logsumexp, ndtr
 
 from gnomon.calibration.numerics.mcmc import summarize_draws
-from gnomon.calibration.numerics.numba_cache import compiled
 from gnomon.calibration.numerics.proportions import Count
 from gnomon.calibration.numerics.rating_arrays import Floats
 from gnomon.data.errors import InputError
@@ -198,36 +197,14 @@ def _on_grid(
 ) -> tuple[Floats, Floats]:
     """Edges of equal cells between two rates, and the log density at the middle of each."""
     edges = np.linspace(low, high, cells + 1)
-    logs = np.empty(cells)
-    middles = (edges[1:] + edges[:-1]) / 2
-    _log_density(middles, judge.hit, judge.hit_weight, judge.false, judge.false_weight, *shape, logs)
-    return edges, logs
+    return edges, _log_density((edges[1:] + edges[:-1]) / 2, judge, shape)
 
 
-@compiled
-def _log_density(
-    rates: Floats,
-    hit: Floats,
-    hit_weight: Floats,
-    false: Floats,
-    false_weight: Floats,
-    k: float,
-    n: float,
-    up: float,
-    down: float,
-    out: Floats,
-) -> None:
+def _log_density(rates: Floats, judge: _BetaNodes, shape: tuple[float, float, float, float]) -> Floats:
     """Log of the posterior density at each rate, up to a constant: the sum over all pairs of nodes."""
-    for place in range(len(rates)):
-        p = rates[place]
-        top, total = -np.inf, 0.0
-        for a in range(len(hit)):
-            for b in range(len(false)):
-                q = p * hit[a] + (1 - p) * false[b]
-                q = min(max(q, 1e-300), 1 - 1e-16)
-                log = k * np.log(q) + (n - k) * np.log1p(-q) + hit_weight[a] + false_weight[b]
-                if log > top:
-                    total, top = total * np.exp(top - log) + 1.0, log
-                else:
-                    total += np.exp(log - top)
-        out[place] = top + np.log(total) + up * np.log(p) + down * np.log1p(-p)
+    k, n, up, down = shape
+    p = rates[:, None, None]
+    q = np.clip(p * judge.hit[:, None] + (1 - p) * judge.false, 1e-300, 1 - 1e-16)
+    logs = k * np.log(q) + (n - k) * np.log1p(-q) + judge.hit_weight[:, None] + judge.false_weight
+    found: Floats = logsumexp(logs, axis=(1, 2)) + up * np.log(rates) + down * np.log1p(-rates)
+    return found

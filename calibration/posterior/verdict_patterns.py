@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.labels.views import true_labels
 from gnomon.calibration.observations.frames import (
     arms_in,
     fit_judges,
@@ -250,7 +250,7 @@ def arm_patterns(
         As in `panel_reading`.
     """
     reading = panel_reading(store, judges=judges, subject=subject, splits=splits)
-    return arms_of(reading, reference_labels_of(rater_labels(store, view), truth_rule(store)), question)
+    return arms_of(reading, true_labels(store, view), question)
 
 
 def _answers_to(rows: pd.DataFrame, question: Question) -> pd.Series[float]:

@@ -24,7 +24,7 @@ from gnomon.calibration.labels.sampling_strata import (
     RANDOM,
     UNCERTAIN,
 )
-from gnomon.calibration.labels.views import label_events, rater_disagreements, standing_labels
+from gnomon.calibration.labels.views import label_events, one_label_reading, rater_disagreements, standing_labels
 from gnomon.calibration.observations.disputes import disputed_trials
 from gnomon.calibration.observations.frames import fit_judges, readable_trials
 from gnomon.calibration.posterior.plan_target import PlanTarget
@@ -182,6 +182,7 @@ def labelling_candidates(store: Store, rater: str) -> list[str]:
     return [trial for trial in free if trial not in done] or free
 
 
+@one_label_reading()
 def draw_relabelled(store: Store, rater: str, strategy: str, n: int, random: np.random.Generator) -> list[QueueItem]:
     """Random trials labelled by others, for this rater to label too (see `next_items`).
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gnomon.calibration.labels.sampling_strata import ADJUDICATE, SECOND
-from gnomon.calibration.labels.views import label_events, rater_disagreements, standing_labels
+from gnomon.calibration.labels.views import label_events, one_label_reading, rater_disagreements, standing_labels
 from gnomon.calibration.queue.label_sampling import queue_state, relabelling_candidates
+from gnomon.data.records import LabelKind
 from gnomon.data.storage.store import Store
 
 
@@ -45,6 +46,7 @@ class QueueSizes:
     adjudicable: int
 
 
+@one_label_reading()
 def queue_sizes(store: Store, rater: str) -> QueueSizes:
     """Count the trials of each order of the queue; a trial that somebody holds at the moment counts.
 
@@ -58,7 +60,9 @@ def queue_sizes(store: Store, rater: str) -> QueueSizes:
     state, events = queue_state(store), label_events(store)
     labels = standing_labels(events)
     done = set(labels["trial"])
-    own = set(events.loc[(events["rater"] == rater) & (events["kind"] == "flag") & ~events["withdrawn"], "trial"])
+    own = set(
+        events.loc[(events["rater"] == rater) & (events["kind"] == str(LabelKind.FLAG)) & ~events["withdrawn"], "trial"]
+    )
     unlabelled = [trial for trial in state.trials if trial not in done and trial not in own]
     apart = rater_disagreements(store, "current")
     return QueueSizes(

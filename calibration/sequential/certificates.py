@@ -22,8 +22,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from scipy.stats import beta
-
 from gnomon.calibration.numerics.proportions import Count
 from gnomon.calibration.sequential.confidence_sequences import one_sided_limit
 from gnomon.calibration.sequential.sequential_results import BoundPart, CertificateOutcome, RateBound
@@ -184,6 +182,8 @@ def _limits(count: Count, share: float, anytime: bool) -> tuple[float, float]:
 
 @lru_cache(maxsize=50_000)
 def _limit(count: Count, side: Side, share: float, anytime: bool) -> float:
+    from scipy.stats import beta
+
     k, n = count
     if anytime:
         return one_sided_limit(k, n, side, error=share)

@@ -96,5 +96,5 @@ def look_sentence(charge: LookCharge) -> str:
     level = 100 * charge.level
     return (
         f"{told} For {100 * (1 - charge.error):g} % over all looks together, intervals of this look on it need the "
-        f"level {level:.{2 if level < 99.9 else 3}f} % (look k spends 6 x {charge.error:g} / (pi^2 k^2))."
+        f"level {level:.{2 if level < 99.9 else 3}f} %."
     )

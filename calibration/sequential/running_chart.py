@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from gnomon.calibration.numerics.number_formats import rate_with_interval
 from gnomon.calibration.plotting.theme import GREY, PERCENT_LABEL, arm_colours
 from gnomon.calibration.sequential.running_errors import APART
 from gnomon.calibration.sequential.sequential_results import RunningErrors, RunningRate
@@ -18,6 +19,8 @@ BAND_OPACITY = 0.12
 DASHES = {"missed events": [1, 0], "false alarms": [6, 3]}
 SHAPES = {"missed events": "circle", "false alarms": "triangle-up"}
 COLUMNS = ["rate", "at", "n", "value", "low", "high"]
+MINUTE = len("2026-01-01T00:00")
+"""Letters of an ISO time up to its minute."""
 
 
 def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[str, float] | None = None) -> Any:
@@ -34,9 +37,7 @@ def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[s
     """
     points = running_frame(rates)
     colour = arm_colours().get(rates[0].arm, GREY)
-    legend = alt.Legend(
-        orient="top", symbolType="stroke", symbolStrokeWidth=2, symbolSize=300, values=[each.kind for each in rates]
-    )
+    legend = alt.Legend(symbolType="stroke", symbolStrokeWidth=2, symbolSize=300, values=[each.kind for each in rates])
     dash = alt.StrokeDash("rate:N", title=None, scale=_scale_of(DASHES), legend=legend)
     base = alt.Chart(points).encode(
         x=alt.X("at:T", title=None, axis=alt.Axis(format="%d %b %H:%M", labelOverlap=True, tickCount=5))
@@ -61,7 +62,7 @@ def running_chart(rates: Sequence[RunningRate], *, judge: str, bounds: Mapping[s
     area = base.mark_area(color=colour, interpolate="step-after", opacity=BAND_OPACITY)
     shape = alt.Shape("rate:N", scale=_scale_of(SHAPES), legend=None)
     layers = [
-        area.encode(y=alt.Y("low:Q"), y2="high:Q", detail="rate:N"),
+        area.encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), detail=alt.Detail("rate:N")),
         *limits,
         base.mark_line(color=colour, interpolate="step-after").encode(y=y, strokeDash=dash),
         base.mark_point(color=colour, filled=True, size=30).encode(y=y, shape=shape, tooltip=tips),
@@ -85,18 +86,15 @@ def running_frame(rates: Sequence[RunningRate]) -> pd.DataFrame:
 
 def running_words(rates: Sequence[RunningRate]) -> str:
     """The text alternative of one arm's chart."""
-    told = [
-        f"{each.kind} {each.rate.value:.2f} ({each.rate.low:.2f} to {each.rate.high:.2f}) after {each.trials} trials"
-        for each in rates
-    ]
+    told = [f"{each.kind} {rate_with_interval(each.rate)} after {each.trials} trials" for each in rates]
     return f"Error rates in the {rates[0].arm} arm as they became known: {'; '.join(told)}."
 
 
 def rates_by_arm(errors: RunningErrors) -> dict[str, list[RunningRate]]:
-    """The judge's own rates that a chart by date can show, those with two times at least, by arm."""
+    """The judge's own rates that a chart by date can show, those with two minutes at least, by arm."""
     found: dict[str, list[RunningRate]] = {}
     for each in errors.rates:
-        if each.kind != APART and len({point.at for point in each.path} - {None}) > 1:
+        if each.kind != APART and len({point.at[:MINUTE] for point in each.path if point.at is not None}) > 1:
             found.setdefault(each.arm, []).append(each)
     return found
 
@@ -121,10 +119,12 @@ def _rule_layers(rates: Sequence[RunningRate], bounds: Mapping[str, float]) -> l
     )
     layers = []
     if len(lines):
-        layers.append(alt.Chart(lines).mark_rule(color=GREY, strokeDash=[2, 3], strokeWidth=1.5).encode(y="value:Q"))
+        layers.append(
+            alt.Chart(lines).mark_rule(color=GREY, strokeDash=[2, 3], strokeWidth=1.5).encode(y=alt.Y("value:Q"))
+        )
     if len(changes):
         changes = changes.assign(at=pd.to_datetime(changes["at"], format="ISO8601", utc=True))
-        layers.append(alt.Chart(changes).mark_rule(color=GREY, strokeWidth=1.5).encode(x="at:T"))
+        layers.append(alt.Chart(changes).mark_rule(color=GREY, strokeWidth=1.5).encode(x=alt.X("at:T")))
     return layers
 
 

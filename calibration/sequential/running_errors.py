@@ -20,7 +20,8 @@ import pandas as pd
 from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.error_rates.confusion import as_times, collect_evidence, verdict_times
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
-from gnomon.calibration.labels.views import rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.labels.views import rater_labels, true_labels
+from gnomon.calibration.numerics.number_formats import difference_with_interval, format_percent, rate_with_interval
 from gnomon.calibration.numerics.proportions import wilson_interval
 from gnomon.calibration.observations.frames import arms_in
 from gnomon.calibration.observations.measured_splits import splits_before_test
@@ -91,7 +92,7 @@ def running_errors(store: Store, judge: str, view: str | None = None, *, error: 
 
 def _in_order(store: Store, version: str, view: str, pairs: pd.DataFrame) -> pd.DataFrame:
     """Labelled trials with when both verdict and label were known, whether the judge erred, and its run."""
-    labels = reference_labels_of(rater_labels(store, view), truth_rule(store))
+    labels = true_labels(store, view)
     times = verdict_times(store, [version])
     known = pairs.merge(times[["trial", "at"]], on="trial").merge(labels[["trial", "created_at"]], on="trial")
     labelled = as_times(known["created_at"])
@@ -201,8 +202,7 @@ def running_sentences(errors: RunningErrors) -> str:
         )
     told = [_drift_clause(each) for each in errors.rates if each.has_drifted]
     rates = "; ".join(
-        f"{each.arm} {each.kind} {each.rate.value:.2f} ({each.rate.low:.2f} to {each.rate.high:.2f}, {each.trials})"
-        for each in errors.rates
+        f"{each.arm} {each.kind} {rate_with_interval(each.rate)}, {each.trials} trials" for each in errors.rates
     )
     level = f"limits hold at all times and for all rates together with {100 * (1 - errors.error):g} %"
     found = f"Drift: {'; '.join(told)}." if told else "No drift is shown so far; one may look again after each label."
@@ -212,14 +212,11 @@ def running_sentences(errors: RunningErrors) -> str:
 
 def _drift_clause(rate: RunningRate) -> str:
     if (change := rate.change) is not None:
-        moved = f"{change.before.value:.2f} to {change.after.value:.2f}"
+        moved = f"{format_percent(change.before.value)} to {format_percent(change.after.value)}"
         return f"{rate.arm} {rate.kind} changed from {moved}, most likely since {change.since}"
     run = next(each for each in rate.runs if each.excludes_zero)
     gap = run.difference
-    return (
-        f"{rate.arm} {rate.kind} differ by {gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}) since the run of "
-        f"{run.start}"
-    )
+    return f"{rate.arm} {rate.kind} differ by {difference_with_interval(gap)} since the run of {run.start}"
 
 
 def _iso(at: pd.Timestamp) -> str | None:

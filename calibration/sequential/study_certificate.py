@@ -15,6 +15,7 @@ import pandas as pd
 from gnomon.calibration.comparison.compared_versions import find_version, versions_with_verdicts
 from gnomon.calibration.error_rates.confusion import Reading, collect_evidence
 from gnomon.calibration.labels.sampling_strata import BY_VERDICT
+from gnomon.calibration.numerics.number_formats import format_percent
 from gnomon.calibration.observations.frames import study_arms
 from gnomon.calibration.observations.measured_splits import splits_before_test
 from gnomon.calibration.sequential.certificates import (
@@ -239,12 +240,13 @@ def certificate_sentences(found: Certificate) -> str:
     whom = f" of {found.subject}" if found.subject else ""
     told = (
         f"'{found.statement}' is {found.outcome}: by {found.judge} ({found.judged:,} trials judged, {found.labelled:,} "
-        f"labelled at random), the true {rate}{whom} in the {found.arm} arm lies between {found.low:.3f} and "
-        f"{found.high:.3f}; a wrong decision has a probability of at most {found.error:g} {when}."
+        f"labelled at random), the true {rate}{whom} in the {found.arm} arm lies between "
+        f"{format_percent(found.low, 1)} and {format_percent(found.high, 1)}; a wrong decision has a probability of at "
+        f"most {100 * found.error:g} % {when}."
     )
     return f"{told} To decide: {found.needs}." if found.needs else told
 
 
 def _fixed_clause(found: Certificate) -> str:
     spent = spent_error(found.look, found.error)
-    return f"over all fixed looks together (this is look {found.look}, which spends {spent:.4f})"
+    return f"over all fixed looks together (this is look {found.look}, which spends {format_percent(spent, 2)})"

@@ -10,6 +10,7 @@ from typing import Literal
 from scipy.special import ndtri
 
 from gnomon.calibration.numerics.multiple_testing import holm_adjusted
+from gnomon.calibration.numerics.number_formats import format_percent
 from gnomon.calibration.numerics.proportions import Count
 from gnomon.calibration.transport.score_tests import difference_p_value, is_exact, score_interval
 from gnomon.calibration.transport.transport_results import (
@@ -137,8 +138,8 @@ def _needed_labels(counts: RateCounts, margin: float, error: float) -> str:
     if left <= 0:
         both = math.ceil(2 * spread / allowed)
         return (
-            f"{counts.arm}: {of:.0f} labelled {kind} where it was learnt do not suffice for a margin of {margin:g}: "
-            f"about {both} labelled {kind} in each place are needed"
+            f"{counts.arm}: {of:.0f} labelled {kind} where it was learnt do not suffice for a margin of "
+            f"{100 * margin:g} points: about {both} labelled {kind} in each place are needed"
         )
     needed = min(math.ceil(spread / left), _MOST_LABELS)
     more = math.ceil(needed - there)
@@ -233,9 +234,11 @@ def _reason(outcome: TransportOutcome, rates: Sequence[RateComparison]) -> str:
 
 
 def rate_phrase(rate: RateComparison) -> str:
-    """A compared rate in words: "control specificity .90 (90 of 100) there, .70 (21 of 30) here"."""
+    """A compared rate in words: "control specificity 90 % (90 of 100) where learnt, 70 % (21 of 30) where used"."""
     shares = [
-        f"{each.right / each.of:.2f} ({each.right:.0f} of {each.of:.0f}) {where}" if each.of else f"unknown {where}"
+        f"{format_percent(each.right / each.of)} ({each.right:.0f} of {each.of:.0f}) {where}"
+        if each.of
+        else f"unknown {where}"
         for each, where in ((rate.learnt, "where learnt"), (rate.used, "where used"))
     ]
     return f"{rate.arm} {rate.rate} {shares[0]}, {shares[1]}"

@@ -303,8 +303,8 @@ def transport_sentences(audit: TransportAudit) -> str:
     ]
     family = f", for all {audit.places} together" if audit.places > 1 else ""
     told = (
-        f"Errors of {audit.judge} learnt on {there}, with a margin of {audit.margin:g} said beforehand "
-        f"(a wrong pass has a probability of at most {audit.error:g}{family}): {'; '.join(parts)}."
+        f"Errors of {audit.judge} learnt on {there}, with a margin of {100 * audit.margin:g} points said beforehand "
+        f"(a wrong pass has a probability of at most {100 * audit.error:g} %{family}): {'; '.join(parts)}."
     )
     if audit.without:
         told += f" Without a {audit.axis}, and left out: {audit.without} labelled trials."

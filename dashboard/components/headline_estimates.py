@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import streamlit as st
 
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.background.kept_measurements import measured_or_waiting
+from gnomon.dashboard.background.measurements import RULES
 from gnomon.dashboard.components.table_panel import show_table
-from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
-from gnomon.stats.estimands.rule_sensitivity import compare_outcome_rules, missing_verdict_ranges
 from gnomon.stats.narrative.caveats import outdated_sentence, study_caveats
 from gnomon.stats.narrative.fit_frames import FitFrames
 from gnomon.stats.narrative.formatting import non_breaking
@@ -30,7 +30,7 @@ def show_headline(fits: Mapping[str, FitFrames]) -> None:
     """One row per fit and model: detection, identification, false alarm and their nets. Nothing without an estimate."""
     table = tables.headline_table(fits)
     if table:
-        st.subheader("Estimates", help=define_terms("detection", "identification", "false alarm", "net detection"))
+        st.header("Estimates", help=define_terms("detection", "identification", "false alarm", "net detection"))
         show_table(table)
 
 
@@ -58,16 +58,19 @@ def show_sensitivity(
     judges = [fit.judge for view, fit in fits.items() if view == "judged"]
     if not (judges or concepts or leave_one_out or odds_ratios):
         return
-    st.subheader("Sensitivity")
+    st.header("Sensitivity")
     _expander("For concepts like these", concepts)
     _expander("Trend without one model", leave_one_out)
     _expander("For models like these: odds ratios, and what the prior decides", odds_ratios)
     _expander("Signal detection: d' and criterion", tables.signal_detection_table(fits))
     if not judges:
         return
-    table, lines = rule_sensitivity(place.url, study_picker.change_token(store), judges[0], store)
-    _expander("Outcome rules", table)
-    if lines:
+    stamp = study_picker.verdict_token(store)
+    found = measured_or_waiting(RULES, store, place.url, stamp, judges[0] or "")
+    if found is None:
+        return
+    _expander("Outcome rules", tables.rule_table(found.rules))
+    if lines := list(tables.missing_verdict_sentences(found.missing)):
         with st.expander("Missing verdicts"):
             st.text(non_breaking("\n".join(lines)))
 
@@ -76,27 +79,3 @@ def _expander(title: str, table: EstimateTable) -> None:
     if table:
         with st.expander(title):
             show_table(table)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def rule_sensitivity(
-    url: str, stamp: tuple[int, ...], judge: str | None, _store: Store
-) -> tuple[EstimateTable, list[str]]:
-    """The table of outcome rules and the sentences on missing verdicts, kept until a fact is added to the study.
-
-    Parameters
-    ----------
-    url : str
-        URL of the study's database; part of the cache key.
-    stamp : tuple of int
-        The study's change token; part of the cache key.
-    judge : str, optional
-        Name of the judge; None for the study's first.
-    _store : Store
-        The study's store; not part of the cache key.
-    """
-    try:
-        rules, missing = compare_outcome_rules(_store, judge), missing_verdict_ranges(_store, judge)
-    except NotEnoughDataError:
-        return tables.rule_table(()), []
-    return tables.rule_table(rules), list(tables.missing_verdict_sentences(missing))

@@ -16,7 +16,7 @@ def show_methods(fit: FitFrames) -> None:
     """The table of methods of a corrected fit, with the line on its headline; nothing for other fits."""
     if fit.headline is None or not fit.methods:
         return
-    st.subheader(
+    st.header(
         "Corrected estimates by method", help=define_terms("joint fit", "cut fit", "design-based estimate", "headline")
     )
     st.text(non_breaking(headline_sentence(fit.headline)))

@@ -11,7 +11,7 @@ from gnomon.dashboard.components import transcript_view
 from gnomon.dashboard.components.page_errors import tell_on_page
 from gnomon.dashboard.components.trial_details import show_evidence
 from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSession
-from gnomon.dashboard.labelling.past_labels import PastLabel, past_labels
+from gnomon.dashboard.labelling.past_labels import SHOWN, PastLabel, past_labels
 from gnomon.dashboard.labelling.questions import rater_questions
 from gnomon.dashboard.transcripts import transcript_query
 from gnomon.data.facts import FACTS
@@ -73,7 +73,7 @@ def show_ways_back(desk: LabellingSession) -> None:
                 args=(desk.last,),
             )
         _older_button(desk, "none")
-        _list_labels(desk, f"Last labels ({min(desk.all_labelled, 20)})", "last labels", flagged=False)
+        _list_labels(desk, f"Last labels ({min(desk.all_labelled, SHOWN)})", "last labels", flagged=False)
         _list_labels(desk, f"Flagged ({desk.all_flagged})", "flagged labels", flagged=True)
 
 
@@ -125,7 +125,7 @@ def show_past_label(desk: LabellingSession, past: PastLabel) -> None:
     item = desk.view_item(past)
     details = transcript_query.trial_details(desk.store, past.trial) if desk.revealed else None
     words = list(load_settings(desk.store).concepts) if details else []
-    st.subheader("Your earlier label, with the verdicts" if details else "Your earlier label")
+    st.header("Your earlier label, with the verdicts" if details else "Your earlier label")
     left, right = st.columns([11, 9], gap="medium")
     with left:
         if item is not None:
@@ -134,7 +134,7 @@ def show_past_label(desk: LabellingSession, past: PastLabel) -> None:
         _own_answers(past, item)
         _past_buttons(desk, past)
     if details is not None:
-        st.subheader("Condition, verdicts and labels of this trial")
+        st.header("Condition, verdicts and labels of this trial")
         show_evidence(details)
 
 

@@ -81,8 +81,9 @@ def past_labels(store: Store, rater: str, *, flagged: bool = False, n: int = SHO
         query = query.where(event.kind == str(LabelKind.FLAG))
     with store.read_transaction() as connection:
         trials = list(connection.execute(query.group_by(event.trial).order_by(newest.desc()).limit(2 * n)).scalars())
-    found = (past_label(store, rater, trial) for trial in trials)
-    return [one for one in found if one is not None and (one.flagged or not flagged)][:n]
+    known = _standing(store, rater, trials)
+    found = (known[trial] for trial in trials if trial in known)
+    return [one for one in found if one.flagged or not flagged][:n]
 
 
 def count_flagged(store: Store, rater: str) -> int:
@@ -115,15 +116,23 @@ def past_label(store: Store, rater: str, trial: str) -> PastLabel | None:
     trial : str
         Trial id.
     """
+    return _standing(store, rater, [trial]).get(trial)
+
+
+def _standing(store: Store, rater: str, trials: Sequence[str]) -> dict[str, PastLabel]:
+    """What stands of a rater's events, by trial; trials on which nothing does are left out."""
     event = tables.labels.c
     text = func.substr(tables.trials.c.answer, 1, BEGINNING).label("beginning")
     query = select(tables.labels, text).join(tables.trials, tables.trials.c.id == event.trial)
-    query = query.where(event.trial == trial, event.rater == rater).order_by(event.revision)
+    query = query.where(event.trial.in_(trials), event.rater == rater).order_by(event.revision)
+    standing: dict[str, list[RowMapping]] = {}
     with store.read_transaction() as connection:
-        rows = connection.execute(query).mappings().all()
-    taken_back = max((row["revision"] for row in rows if row["kind"] == str(LabelKind.RETRACTION)), default=-1)
-    standing = [row for row in rows if row["revision"] > taken_back]
-    return _label_of(standing) if standing else None
+        for row in connection.execute(query).mappings():
+            if row["kind"] == str(LabelKind.RETRACTION):  # it takes back all that is older
+                standing.pop(row["trial"], None)
+            else:
+                standing.setdefault(row["trial"], []).append(row)
+    return {trial: _label_of(rows) for trial, rows in standing.items()}
 
 
 def _label_of(rows: Sequence[RowMapping]) -> PastLabel:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from gnomon.calibration.results.width_progress import LabelProgress
 from gnomon.dashboard.components.page_errors import with_errors_in_one_line
 from gnomon.dashboard.labelling.labelling_session import LabellingSession
 from gnomon.dashboard.labelling.progress_watch import EVERY, ProgressWatch, StudyFigures
-from gnomon.stats.label_progress import LabelProgress
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, estimand_label
 
 POLL = 1.5

@@ -13,11 +13,11 @@ from threading import Lock, Thread
 from weakref import WeakKeyDictionary
 
 from gnomon.calibration.queue.queue_sizes import QueueSizes, queue_sizes
+from gnomon.calibration.results.width_progress import LabelProgress
 from gnomon.dashboard.labelling.progress_worker import progress_stages
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.maintenance.fault_report import describe_error
 from gnomon.data.storage.store import Store
-from gnomon.stats.label_progress import LabelProgress
 
 EVERY = 5
 """Labels of the rater after which it is computed anew."""

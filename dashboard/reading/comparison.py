@@ -201,7 +201,7 @@ def _choose_pair(choices: FilterChoices) -> tuple[ConditionPair | None, str]:
         second = st.selectbox("with", others, format_func=named, key=f"right_{axis}", bind="query-params", width=200)
         judge = (
             st.selectbox(
-                "as read by",
+                "As read by",
                 list(choices.judge),
                 format_func=choices.judge.__getitem__,
                 key="pair_judge",

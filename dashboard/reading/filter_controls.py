@@ -79,7 +79,7 @@ def choose_filters(choices: FilterChoices, rater: str | None) -> ChosenFilters:
         outcome = multi_select("Outcome", [str(outcome) for outcome in Outcome], "outcome")
         names = {"": "any judge", **choices.judge}
         judge = st.selectbox(
-            "as read by", list(names), format_func=names.__getitem__, key="by_judge", bind="query-params"
+            "As read by", list(names), format_func=names.__getitem__, key="by_judge", bind="query-params"
         )
         reports = multi_select("Reported", list(further_names()), "reports") if further_names() else []
         labelled = st.radio(

@@ -7,12 +7,12 @@ from __future__ import annotations
 import streamlit as st
 
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.background.kept_measurements import measured_or_waiting
+from gnomon.dashboard.background.measurements import OUTCOMES
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.table_panel import show_table
-from gnomon.data.errors import NotEnoughDataError, UnknownNameError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
-from gnomon.stats.cells.outcome_counts import OutcomeCount, study_outcomes
 from gnomon.stats.charts.outcome_charts import outcome_chart, outcome_frame
 from gnomon.stats.estimand_registry import ESTIMANDS, NET_CLAIMED, NET_RAW
 from gnomon.stats.narrative.formatting import escape_markdown, format_interval, format_percent, non_breaking
@@ -31,7 +31,7 @@ BASIS = "Posterior means with 95 % intervals, {basis}."
 
 def show_answer(answer: StudyAnswer) -> None:
     """The sentence and the cards; of several models the range, or the model that is picked."""
-    st.subheader(non_breaking(escape_markdown(answer.sentence)), anchor=False)
+    st.header(non_breaking(escape_markdown(answer.sentence)), anchor=False)
     chosen = ALL_MODELS
     if len(answer.models) > 1:
         options = [ALL_MODELS, *answer.models]
@@ -123,10 +123,11 @@ def show_outcomes(place: study_picker.StudyRef, store: Store, source: str) -> No
     source : str
         Who says what the outcomes are.
     """
-    rows = counted_outcomes(place.url, study_picker.verdict_token(store), store)
-    if not rows:
+    counted = measured_or_waiting(OUTCOMES, store, place.url, study_picker.verdict_token(store))
+    if counted is None or not counted.rows:
         return
-    st.subheader("Outcomes by arm", help=define_terms("outcome", "arm"))
+    rows = counted.rows
+    st.header("Outcomes by arm", help=define_terms("outcome", "arm"))
     table = outcome_table(rows, source)
     said = "; ".join(
         f"{row.subject}, {row.arm}: {row.outcome} {format_percent(row.n / max(row.of, 1))}" for row in rows
@@ -134,22 +135,3 @@ def show_outcomes(place: study_picker.StudyRef, store: Store, source: str) -> No
     show_chart(outcome_chart(rows, source), "outcomes", outcome_frame(rows), words=f"Outcomes by arm. {said}.")
     with st.expander("Outcomes as a table"):
         show_table(table)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def counted_outcomes(url: str, stamp: tuple[int, ...], _store: Store) -> tuple[OutcomeCount, ...]:
-    """Outcomes by model and arm, kept until verdicts or settings change; empty without a verdict that counts.
-
-    Parameters
-    ----------
-    url : str
-        URL of the study's database; part of the cache key.
-    stamp : tuple of int
-        The study's token of verdicts; part of the cache key.
-    _store : Store
-        The study's store; not part of the cache key.
-    """
-    try:
-        return study_outcomes(_store)
-    except (NotEnoughDataError, UnknownNameError):
-        return ()

@@ -5,12 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from gnomon.calibration.comparison.compared_versions import newest_pairs, versions_with_verdicts
-from gnomon.calibration.comparison.comparison_results import RubricComparison
-from gnomon.calibration.comparison.label_policies import policy_document
-from gnomon.calibration.comparison.policy_results import PolicyDocument
-from gnomon.calibration.comparison.rubric_comparison import compare_rubrics
-from gnomon.calibration.panel_worth.panel_results import PanelDocument
-from gnomon.calibration.panel_worth.panel_worth import panel_document
+from gnomon.dashboard.background.kept_measurements import measured_or_waiting
+from gnomon.dashboard.background.measurements import COMPARISON, GUIDELINES, PANEL_WORTH
 from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.transcripts import trial_links
 from gnomon.data.errors import NotEnoughDataError
@@ -37,11 +33,13 @@ def show_panel_worth(store: Store, url: str, view: str, stamp: Stamp) -> None:
     stamp : tuple of int
         Changes when a fact is added.
     """
-    st.subheader("What the judges are worth together")
+    st.header("What the judges are worth together")
     if not st.toggle("Compute the effective number of judges and raters", key="panel-worth"):
         st.caption("Judges that err on the same trials are worth fewer independent ones. The test split is not read.")
         return
-    found = _cached_panel(url, view, stamp, store)
+    found = measured_or_waiting(PANEL_WORTH, store, url, stamp, view)
+    if found is None:
+        return
     for panel in (found.judges, found.raters):
         if panel is not None:
             for line in panel.words:
@@ -70,19 +68,21 @@ def show_comparison(store: Store, url: str, view: str, stamp: Stamp, judge: str 
         for version, name, kind in known[["version", "name", "kind"]].itertuples(index=False, name=None)
     }
     usual = next(((a.version, b.version) for a, b in newest_pairs(known) if a.judge == judge), (None, None))
-    st.subheader("Versions compared", help=define_terms("sensitivity", "specificity", "Youden's J", "Cohen's kappa"))
+    st.header("Versions compared", help=define_terms("sensitivity", "specificity", "Youden's J", "Cohen's kappa"))
     left, right = st.columns(2)
     with left:
-        first = _choose_version("What there was", f"compare-a {judge}", names, usual[0])
+        first = _choose_version("Baseline", f"compare-a {judge}", names, usual[0])
     with right:
-        second = _choose_version("What is to be better", f"compare-b {judge}", names, usual[1])
+        second = _choose_version("Candidate", f"compare-b {judge}", names, usual[1])
     if first is None or second is None or first == second:
         st.caption("Choose two versions: they are compared on dev, and train where neither learnt from it; never test.")
         return
     try:
-        found = _cached_comparison(url, first, second, view, stamp, store)
+        found = measured_or_waiting(COMPARISON, store, url, stamp, view, first, second)
     except NotEnoughDataError as why:
         st.text(non_breaking(str(why)))
+        return
+    if found is None:
         return
     for line in found.words:
         st.text(non_breaking(line))
@@ -115,11 +115,13 @@ def show_policies(store: Store, url: str, view: str, stamp: Stamp) -> None:
     """
     if not store.label_policies():
         return
-    st.subheader("Labels by guideline")
+    st.header("Labels by guideline")
     try:
-        found = _cached_policies(url, view, stamp, store)
+        found = measured_or_waiting(GUIDELINES, store, url, stamp, view)
     except NotEnoughDataError as why:
         st.text(non_breaking(str(why)))
+        return
+    if found is None:
         return
     for line in found.words:
         st.text(non_breaking(line))
@@ -127,18 +129,3 @@ def show_policies(store: Store, url: str, view: str, stamp: Stamp) -> None:
         if policy.text:
             with st.expander(f"Guideline {policy.name}"):
                 st.text(policy.text)
-
-
-@st.cache_data(max_entries=16, show_spinner="Weighing the panel")
-def _cached_panel(url: str, view: str, stamp: Stamp, _store: Store) -> PanelDocument:
-    return panel_document(_store, view)
-
-
-@st.cache_data(max_entries=32, show_spinner="Comparing")
-def _cached_comparison(url: str, a: str, b: str, view: str, stamp: Stamp, _store: Store) -> RubricComparison:
-    return compare_rubrics(_store, a, b, view=view)
-
-
-@st.cache_data(max_entries=16, show_spinner="Comparing guidelines")
-def _cached_policies(url: str, view: str, stamp: Stamp, _store: Store) -> PolicyDocument:
-    return policy_document(_store, view)

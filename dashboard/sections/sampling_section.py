@@ -11,6 +11,7 @@ import streamlit as st
 from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.table_panel import show_table
+from gnomon.dashboard.sections.next_step_section import show_step
 from gnomon.data.errors import GnomonError
 from gnomon.data.files import DRAWS_FOLDER
 from gnomon.data.glossary import define_terms
@@ -20,18 +21,20 @@ from gnomon.data.storage.store import Store
 from gnomon.stats.charts import sampling_charts
 from gnomon.stats.fitted_posterior import EstimateName, estimate_chains, load_kept_posterior
 from gnomon.stats.narrative.formatting import estimand_label
+from gnomon.stats.narrative.next_steps import NextStep, draws_step
 from gnomon.stats.results import PASSED, StoredFit
-from gnomon.stats.stored_fits import newest_fits
-from gnomon.stats.tables.diagnostics.diagnostic_tables import sampling_table
+from gnomon.stats.tables.diagnostics.diagnostic_tables import JOINT_NOTE, SMALL_STUDY, sampling_table
 
-SMALL_STUDY = 50_000
-"""Trials up to which the draws are read without being asked for: the model is made of all verdicts again."""
+ON_SERVER = NextStep(
+    "Draws are kept beside a database in a file, not on a server: write them to a file for ArviZ.",
+    step="fit",
+    options=("--netcdf", "draws.nc"),
+)
 SHOWN = 10
 """Estimates up to which the table is not folded."""
-JOINT_NOTE = "Draws are those of the joint fit, also where another method gives the headline estimates."
 
 
-def show_sampling(place: study_picker.StudyRef, store: Store) -> None:
+def show_sampling(place: study_picker.StudyRef, store: Store, stored: Mapping[str, StoredFit]) -> None:
     """Draw the section.
 
     Parameters
@@ -40,21 +43,26 @@ def show_sampling(place: study_picker.StudyRef, store: Store) -> None:
         The study.
     store : Store
         Its store.
+    stored : mapping of str to StoredFit
+        Its newest fits by view.
     """
-    fits = {view: fit for view, fit in newest_fits(store).items() if fit.status == PASSED}
+    fits = {view: fit for view, fit in stored.items() if fit.status == PASSED}
     if not fits:
         return
-    st.subheader("Sampling", help=define_terms("R-hat", "effective sample size"))
+    st.header("Sampling", help=define_terms("R-hat", "effective sample size"))
     usual = store.count_rows(tables.trials) <= SMALL_STUDY
     if not st.toggle("Plots of the draws", usual, key="draws", bind="query-params"):
         return
     view = next(iter(fits))
     if len(fits) > 1:
         view = str(st.selectbox("Fit", list(fits), key="sampled", bind="query-params", width=320))
+    if sqlite_file(place.url) is None:
+        show_step(place, ON_SERVER)
+        return
     found = kept_chains(place.url, fits[view].id, study_picker.change_token(store), store, fits[view])
     if isinstance(found, str):
         st.text(found)
-        st.code(place.shell_command("fit") + " --netcdf draws.nc", language=None)
+        show_step(place, draws_step(view))
         return
     _show_estimate(found, view)
     st.caption(JOINT_NOTE)
@@ -104,8 +112,7 @@ def kept_chains(
         The fit; not part of the cache key.
     """
     file = sqlite_file(url)
-    if file is None:
-        return f"The draws of fit '{_fit.view}' are not kept beside a database on a server; write them anew with:"
+    assert file is not None
     try:
         return estimate_chains(load_kept_posterior(_store, _fit, Path(file).parent / DRAWS_FOLDER))
     except GnomonError as error:

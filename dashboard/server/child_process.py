@@ -7,11 +7,11 @@ The parent holds the other end of standard input and never writes: when it is ki
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from contextlib import suppress
 from threading import Thread
+
+from gnomon.dashboard.background.parent_watch import follow_parent
 
 DESCRIPTORS = 4_096
 """Files that the server may have open: Streamlit keeps 3 for each of its last 128 closed sessions, beside those of open
@@ -24,7 +24,7 @@ def main() -> None:
     from streamlit.web.cli import main as streamlit
 
     allow_descriptors()
-    Thread(target=_follow_parent, args=(sys.stdin.fileno(),), daemon=True).start()
+    Thread(target=follow_parent, args=(sys.stdin.fileno(),), daemon=True).start()
     streamlit()
 
 
@@ -39,12 +39,6 @@ def allow_descriptors() -> None:
     if soft != resource.RLIM_INFINITY and soft < most:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _follow_parent(held: int) -> None:
-    while os.read(held, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

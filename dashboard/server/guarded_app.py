@@ -9,8 +9,13 @@ from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from gnomon.dashboard.server.launch import HOSTS, hosts_from_environment
+from gnomon.dashboard.server.page_preload import pages_preloaded
 from gnomon.dashboard.server.request_guard import RequestGuard
 
 SCRIPT = Path(__file__).parents[1] / "app.py"
 
-application = App(SCRIPT, middleware=[Middleware(RequestGuard, hosts=hosts_from_environment(os.environ.get(HOSTS)))])
+application = App(
+    SCRIPT,
+    lifespan=pages_preloaded,
+    middleware=[Middleware(RequestGuard, hosts=hosts_from_environment(os.environ.get(HOSTS)))],
+)

@@ -50,7 +50,7 @@ _SETTINGS: dict[str, str] = {
     "client.showErrorDetails": "type",
     "client.showErrorLinks": "false",
     "theme.baseFontSize": "15",
-    "theme.headingFontSizes": '["2rem", "1.5rem", "1.3rem", "1.1rem"]',
+    "theme.headingFontSizes": '["2rem", "1.3rem", "1.1rem", "1rem"]',
     "theme.paddingTop": "1rem",
     "theme.paddingBottom": "4rem",
     "theme.metricValueFontSize": "1.7rem",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gnomon.calibration.labels.views import rater_disagreements, rater_labels, reference_labels_of, truth_rule
+from gnomon.calibration.labels.views import rater_disagreements, true_labels
 from gnomon.dashboard.transcripts.transcript_query import outcome_table
 from gnomon.data.outcomes import Outcome
 from gnomon.data.storage.store import Store
@@ -27,7 +27,7 @@ def trials_against_label(store: Store, judges: Mapping[str, str]) -> list[str]:
     judges : mapping of str to str
         Names of the judges by version: one that differs is enough.
     """
-    labels = reference_labels_of(rater_labels(store, load_settings(store).label_view), truth_rule(store))
+    labels = true_labels(store, load_settings(store).label_view)
     truth = dict(zip(labels["trial"].astype(str), labels["outcome"].astype(str), strict=True))
     trials = sorted(truth)
     found: list[str] = []

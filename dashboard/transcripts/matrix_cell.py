@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from gnomon.calibration.audit import drilldown
+from gnomon.calibration.audit.audit_frames import class_word
 from gnomon.data.errors import InputError
 from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.data.foreign_documents.json_documents import decode_json
@@ -40,7 +41,8 @@ class MatrixCell:
         """What its transcripts have in common."""
         if self.kind == CONFUSED:
             judge, arm, truth, verdict = self.what
-            return f"{arm.capitalize()} arm: the label says {truth}, {judge} says {verdict} ({self.view} labels)"
+            said = f"the label says {class_word(truth)}, {judge} says {class_word(verdict)}"
+            return f"{arm.capitalize()} arm: {said} ({self.view} labels)"
         _, one, _, other = self.what
         return f"{one} and {other} come to different outcomes ({self.view} labels)"
 

@@ -194,7 +194,7 @@ def trial_rows(store: Store, trials: Sequence[str]) -> pd.DataFrame:
     trials : sequence of str
         Trial ids.
     """
-    names = ("id", "subject", "arm", "concept", "strength", "layer", "protocol", "split", "replicate")
+    names = ("id", "measure", "subject", "arm", "concept", "strength", "layer", "protocol", "split", "replicate")
     query = select(*[_trial[name] for name in names], _trial.answer).where(_trial.id.in_(list(trials)))
     found = store.read_frame(query).set_index("id", drop=False)
     return found.reindex([trial for trial in trials if trial in found.index]).reset_index(drop=True)

@@ -62,11 +62,6 @@ def requested_trial() -> str | None:
     return st.query_params.get(PARAMETER) or None
 
 
-def go_to_trial(trial: str) -> None:
-    """Go to a trial's page in this session, which keeps the rater's name."""
-    st.switch_page(st.session_state["pages"][TRIALS_PAGE], query_params={PARAMETER: trial})
-
-
 def go_to_labelling(trial: str) -> None:
     """Go to the Label page with one trial, which it offers if this rater may label it."""
     st.switch_page(st.session_state["pages"][LABEL_PAGE], query_params={PARAMETER: trial})

@@ -23,7 +23,6 @@ _EDGES: tuple[str | None, ...] = (None, *(f"{number:02x}" for number in range(1,
 ID_RANGES = tuple(pairwise(_EDGES))
 """Bounds (from, below) of ids: ids are hashes, so that each range is about 1/256 of any study."""
 BY_ID, BY_CONDITION, BY_LABELS, BY_JUDGE = "", "condition", "labels", "judge"
-AXES_TO_ORDER = ("subject", "arm", "concept", "layer", "strength")
 MOST_RATERS = 9
 """Trials with more labels than this are ordered as one group."""
 
@@ -37,7 +36,7 @@ Stretch = tuple[ColumnElement[bool], ...]
 class TrialOrder:
     """By what trials are ordered; trials that are equal in it stand in the order of their ids.
 
-    `by` is `BY_ID`, `BY_CONDITION`, one of `AXES_TO_ORDER`, `BY_LABELS` (number of raters with a label), or
+    `by` is `BY_ID`, `BY_CONDITION`, one of `CELL_AXES`, `BY_LABELS` (number of raters with a label), or
     `judge VERSION` for the outcome that a judge found.
     """
 
@@ -132,7 +131,7 @@ def plan_order(store: Store, order: TrialOrder, there: FilterChoices) -> OrderPl
     if order.by == BY_CONDITION:
         keys = tuple(_trial[name] for name in CELL_AXES)
         return OrderPlan(keys, tuple((partial(is_cell, cell), True) for cell in there.cells), descending=down)
-    if order.by in AXES_TO_ORDER:
+    if order.by in CELL_AXES:
         column = _trial[order.by]
         values = sorted(
             {cell[CELL_AXES.index(order.by)] for cell in there.cells}, key=lambda each: (each is not None, each)

@@ -9,6 +9,7 @@ from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.measured_battery import cached_summary
 from gnomon.dashboard.components.table_panel import show_table
+from gnomon.dashboard.sections.next_step_section import show_way
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
@@ -18,7 +19,8 @@ from gnomon.stats.narrative.battery import battery_sentences as telling
 from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
 from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
 from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
-from gnomon.stats.narrative.formatting import escape_markdown, non_breaking, with_reader_headings
+from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
+from gnomon.stats.narrative.next_steps import battery_step
 from gnomon.stats.tables.estimate_table import table_of_texts
 from gnomon.stats.variants.variant_contrasts import compare_variants
 from gnomon.stats.variants.variant_results import VariantComparison
@@ -28,16 +30,17 @@ def show_page() -> None:
     """Draw the page."""
     st.title("Battery")
     place, store = study_picker.current_study()
-    summary = cached_summary(place.url, study_picker.change_token(store), store)
+    stamp = study_picker.change_token(store)
+    summary = cached_summary(place.url, stamp, store)
     if not summary.subjects:
-        study_picker.suggest_command(place, "battery", "No task of the battery was run in this study.")
+        show_way(place, store, battery_step)
         return
     subject = _pick_subject(summary)
     _show_yes_shift(summary, subject)
     _show_tasks(summary, subject)
     _show_doses(summary, subject)
     _show_bits(summary, subject)
-    _show_variants(cached_variants(place.url, study_picker.change_token(store), store), subject)
+    _show_variants(cached_variants(place.url, stamp, store), subject)
     st.caption(escape_markdown(f"{telling.TARGETS} {telling.UNITS}"))
 
 
@@ -63,14 +66,14 @@ def _show_variants(comparisons: list[VariantComparison], subject: str) -> None:
     mine = [each for each in comparisons if subject in (each.variant, each.base)]
     if not mine:
         return
-    st.subheader("Variants of one model", help=define_terms("variant"))
+    st.header("Variants of one model", help=define_terms("variant"))
     for comparison in mine:
         for line in variant_sentences(comparison):
             st.text(non_breaking(line))
         if comparison.tasks:
             st.markdown(escape_markdown(f"{comparison.variant} less {comparison.base}"))
             name = f"variant-{comparison.variant}"
-            show_table(table_of_texts(name, VARIANT_NOTE, with_reader_headings(variant_table(comparison))))
+            show_table(table_of_texts(name, VARIANT_NOTE, variant_table(comparison)))
 
 
 def _pick_subject(summary: BatterySummary) -> str:
@@ -87,7 +90,7 @@ def _show_yes_shift(summary: BatterySummary, subject: str) -> None:
     lines = telling.yes_shift_sentences(summary, subject)
     if not lines:
         return
-    st.subheader("Detection less the yes-shift", help=define_terms("yes-shift", "yes-corrected detection"))
+    st.header("Detection less the yes-shift", help=define_terms("yes-shift", "yes-corrected detection"))
     for line in lines:
         st.text(non_breaking(line))
     rows = battery_charts.yes_shift_rows(summary, subject)
@@ -100,8 +103,8 @@ def _show_tasks(summary: BatterySummary, subject: str) -> None:
     table = battery_table(summary, subject)
     if table.empty:
         return
-    st.subheader("Tasks", help=define_terms("battery"))
-    show_table(table_of_texts("battery-tasks", NOTE, with_reader_headings(table)))
+    st.header("Tasks", help=define_terms("battery"))
+    show_table(table_of_texts("battery-tasks", NOTE, table))
     rows = battery_charts.battery_rows(summary, subject)
     words = " ".join(telling.task_sentences(summary, subject))
     show_chart(battery_charts.battery_chart(summary, subject), "battery", rows, words=words)
@@ -111,16 +114,16 @@ def _show_doses(summary: BatterySummary, subject: str) -> None:
     rows = battery_charts.dose_rows(summary, subject)
     if rows.empty:
         return
-    st.subheader("By dose and by depth")
+    st.header("By dose and by depth")
     lines = dose_sentences(summary, subject)
     for line in lines:
         st.text(non_breaking(line))
     show_chart(battery_charts.dose_chart(summary, subject), "doses", rows, words=" ".join(lines))
-    show_table(table_of_texts("battery-doses", DOSE_NOTE, with_reader_headings(dose_table(summary, subject))))
+    show_table(table_of_texts("battery-doses", DOSE_NOTE, dose_table(summary, subject)))
 
 
 def _show_bits(summary: BatterySummary, subject: str) -> None:
     if lines := telling.bits_sentences(summary, subject):
-        st.subheader("Identification in bits", help=define_terms("mutual information"))
+        st.header("Identification in bits", help=define_terms("mutual information"))
         for line in lines:
             st.text(non_breaking(line))

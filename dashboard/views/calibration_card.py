@@ -5,21 +5,22 @@ from __future__ import annotations
 import streamlit as st
 
 from gnomon.calibration.cards.calibration_card import CalibrationCard
-from gnomon.calibration.cards.card_assembly import make_card
 from gnomon.calibration.cards.card_file import card_text
 from gnomon.calibration.cards.card_sentences import LOW_CARD
 from gnomon.calibration.cards.display.card_status import card_status
 from gnomon.calibration.cards.gate_values import gate_values
 from gnomon.calibration.cards.requirements import check_card, parse_requirement
-from gnomon.calibration.cards.staleness import card_staleness
 from gnomon.dashboard import study_picker
-from gnomon.dashboard.cards import card_sections
-from gnomon.dashboard.cards.card_header import show_header
-from gnomon.dashboard.views.judges import cached_audit, choose_view
+from gnomon.dashboard.background.kept_measurements import measured_or_waiting
+from gnomon.dashboard.background.measurements import AUDIT, CARD
+from gnomon.dashboard.sections import card_sections
+from gnomon.dashboard.sections.card_header import show_header
+from gnomon.dashboard.sections.next_step_section import show_step, show_way
+from gnomon.dashboard.views.judges import choose_view
 from gnomon.data.errors import UserError
 from gnomon.data.storage import tables
-from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
+from gnomon.stats.narrative.next_steps import NextStep, verdict_step
 
 REQUIREMENT = "require"
 EXAMPLE = "control.specificity > .9 with 95 %"
@@ -29,58 +30,42 @@ def show_page() -> None:
     """Draw the page."""
     st.title("Calibration card")
     place, store = study_picker.current_study()
-    if not store.count_rows(tables.verdicts):
-        st.info("This study has no verdicts yet.")
+    if not store.has_rows(tables.verdicts):
+        show_way(place, store, verdict_step)
         return
     view = choose_view(store)
     stamp = study_picker.change_token(store)
-    audit = cached_audit(place.url, view, stamp, store)
-    versions = {each.judge: each.version for each in audit.judges if each.labelled}
+    audit = measured_or_waiting(AUDIT, store, place.url, stamp, view)
+    if audit is None:
+        return
+    newest_last = sorted(audit.judges, key=lambda each: each.newest)
+    versions = {each.judge: each.version for each in newest_last if each.labelled}
     if not versions:
-        st.info(f"No {view} label on a trial that a judge has read: a card needs labels.")
+        lacking = f"No {view} label on a trial that a judge has read: a card needs labels."
+        show_step(place, NextStep(lacking, page="label"), alone=True)
         return
     with st.sidebar:
         judge = st.selectbox("Judge", list(versions), key="judge", bind="query-params")
-    card, changed = cached_card(place.url, view, versions[judge], stamp, store)
-    show_header(card, card_status(card, changed))
+    found = measured_or_waiting(CARD, store, place.url, stamp, view, versions[judge], given=audit)
+    if found is None:
+        return
+    card = found.card
+    show_header(card, card_status(card, found.changed))
     _gate_section(card)
     card_sections.show_errors(card)
     card_sections.show_agreement(card)
     card_sections.show_drift(card, _required_bounds())
     card_sections.show_transport(card)
-    card_sections.show_susceptibility(card)
+    card_sections.show_susceptibility(card, place)
     card_sections.show_scores(card)
     card_sections.show_panel(card)
     card_sections.show_labels(card, store.label_policies())
     _file_section(card)
 
 
-@st.cache_data(max_entries=32, show_spinner="Putting the card together")
-def cached_card(
-    url: str, view: str, version: str, stamp: tuple[int, ...], _store: Store
-) -> tuple[CalibrationCard, tuple[str, ...]]:
-    """The card and what makes it stale, kept until a fact is added; its audit is the one of the Judges page.
-
-    Parameters
-    ----------
-    url : str
-        URL of the study's database; part of the cache key.
-    view : str
-        Label view.
-    version : str
-        Judge version.
-    stamp : tuple of int
-        The study's change token; part of the cache key.
-    _store : Store
-        The study's store; not part of the cache key.
-    """
-    card = make_card(_store, cached_audit(url, view, stamp, _store), version, view=view)
-    return card, card_staleness(card, _store)
-
-
 def _gate_section(card: CalibrationCard) -> None:
     """A requirement to try on the card, as `gnomon gate` would check it."""
-    st.subheader("Try a requirement", help="docs/calibration-card.md tells the grammar and every field.")
+    st.header("Try a requirement", help="docs/calibration-card.md tells the grammar and every field.")
     written = st.text_input(
         "As 'gnomon gate CARD --require' checks it",
         EXAMPLE,

@@ -10,7 +10,7 @@ from gnomon.dashboard import study_picker
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.sections.coverage_section import show_coverage
-from gnomon.dashboard.sections.next_step_section import show_way_to_fit
+from gnomon.dashboard.sections.next_step_section import show_step, show_way_to_fit
 from gnomon.dashboard.sections.sampling_section import show_sampling
 from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import diagnostic_charts
@@ -20,6 +20,7 @@ from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
+from gnomon.stats.narrative.next_steps import REFIT
 from gnomon.stats.stored_fits import newest_fits
 from gnomon.stats.tables.diagnostics.diagnostic_tables import all_fits_table, predictive_table, prior_posterior_table
 from gnomon.stats.tables.diagnostics.fit_table import fit_table
@@ -34,13 +35,16 @@ def show_page() -> None:
         show_way_to_fit(place, store)
         show_coverage()
         return
-    st.subheader("Convergence", help=define_terms("R-hat", "effective sample size", "divergence"))
+    st.header("Convergence", help=define_terms("R-hat", "effective sample size", "divergence"))
     for fit in fits.values():
         st.text(non_breaking(telling.convergence_sentence(fit.view, fit.status, fit.diagnostics)))
-    show_table(fit_table(newest_fits(store).values()))
+    if any(fit.has_failed for fit in fits.values()):
+        show_step(place, REFIT)
+    stored = newest_fits(store)
+    show_table(fit_table(stored.values()))
     _predictive_checks(fits)
     _prior_and_posterior(fits)
-    show_sampling(place, store)
+    show_sampling(place, store, stored)
     _side_by_side(fits)
     show_coverage()
 
@@ -58,7 +62,7 @@ def _predictive_checks(fits: Mapping[str, FitFrames]) -> None:
     usable = {view: fit for view, fit in fits.items() if len(fit.predictive)}
     if not usable:
         return
-    st.subheader("Posterior predictive check", help=define_terms("posterior predictive check"))
+    st.header("Posterior predictive check", help=define_terms("posterior predictive check"))
     fit = _pick_fit(usable, "predictive")
     rows = fit.predictive
     lines = list(telling.misfit_sentences(rows))
@@ -77,7 +81,7 @@ def _prior_and_posterior(fits: Mapping[str, FitFrames]) -> None:
     usable = {view: fit for view, fit in fits.items() if len(fit.prior)}
     if not usable:
         return
-    st.subheader("Prior and posterior", help=define_terms("prior", "posterior"))
+    st.header("Prior and posterior", help=define_terms("prior", "posterior"))
     fit = _pick_fit(usable, "prior")
     subjects = list(dict.fromkeys(fit.prior["subject"]))
     subject = subjects[0]
@@ -104,7 +108,7 @@ def _side_by_side(fits: Mapping[str, FitFrames]) -> None:
     table = all_fits_table(fits)
     if len(fits) < 2 or not table:
         return
-    st.subheader("All fits")
+    st.header("All fits")
     show_table(table)
     for view, fit in fits.items():
         st.caption(escape_markdown(f"{view}: {fit.design}"))

@@ -5,25 +5,29 @@ from __future__ import annotations
 import streamlit as st
 
 from gnomon.calibration.audit import audit_charts, audit_frames
-from gnomon.calibration.audit.document import audit_study
-from gnomon.calibration.audit.narrative import further_sentences, level_phrase
+from gnomon.calibration.audit.audit_frames import class_word
+from gnomon.calibration.audit.narrative import further_sentences
 from gnomon.calibration.labels.views import VIEWS
 from gnomon.calibration.results.agreement import PairAgreement
 from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
 from gnomon.calibration.results.error_rates import EvidenceLevel
 from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.background.kept_measurements import measured_or_waiting
+from gnomon.dashboard.background.measurements import AUDIT
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.table_panel import show_table
+from gnomon.dashboard.labelling import labels_ahead_panel
 from gnomon.dashboard.sections import comparison_section
+from gnomon.dashboard.sections.next_step_section import show_way
 from gnomon.dashboard.transcripts.matrix_cell import CONFUSED, PARTED, MatrixCell, go_to
 from gnomon.data.glossary import define_terms
 from gnomon.data.records import Split
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
-from gnomon.stats.narrative.fit_sentences import arm_sentence
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent, join_names, non_breaking
+from gnomon.stats.narrative.next_steps import verdict_step
 from gnomon.stats.tables.calibration import judge_tables
 
 VIEW_NAMES = {"blind": "Blind only", "first": "First label of each rater", "current": "Current"}
@@ -45,44 +49,29 @@ def show_page() -> None:
     """Draw the page."""
     st.title("Judges")
     place, store = study_picker.current_study()
-    if not store.count_rows(tables.verdicts):
-        st.info("This study has no verdicts yet.")
+    if not store.has_rows(tables.verdicts):
+        show_way(place, store, verdict_step)
         return
     view = choose_view(store)
-    document = cached_audit(place.url, view, study_picker.change_token(store), store)
+    stamp = study_picker.change_token(store)
+    document = measured_or_waiting(AUDIT, store, place.url, stamp, view)
+    if document is None:
+        return
     judge = _choose_judge(document)
     _overall_entry(document, judge)
     _correctability(document, judge)
+    labels_ahead_panel.show_labels_ahead(place, store)
     _error_rates(document)
     _confusion_matrix(document, judge, view)
     _agreement_section(document, view)
     _correction_methods(document, judge)
     _panel_section(document)
-    stamp = study_picker.change_token(store)
     comparison_section.show_panel_worth(store, place.url, view, stamp)
     comparison_section.show_comparison(store, place.url, view, stamp, judge)
     comparison_section.show_policies(store, place.url, view, stamp)
     _revision_section(document)
     _contradiction_section(document)
     _drift_section(document, judge)
-
-
-@st.cache_data(max_entries=32, show_spinner="Computing the audit")
-def cached_audit(url: str, view: str, stamp: tuple[int, ...], _store: Store) -> ViewAudit:
-    """The audit, cached until a fact is added: each new audit counts as a look at the test split.
-
-    Parameters
-    ----------
-    url : str
-        URL of the study's database; part of the cache key.
-    view : str
-        Label view.
-    stamp : tuple of int
-        The study's change token; part of the cache key.
-    _store : Store
-        The study's store; not part of the cache key.
-    """
-    return audit_study(_store, view=view)
 
 
 def choose_view(store: Store) -> str:
@@ -130,29 +119,24 @@ def _look_words(document: ViewAudit) -> str:
 
 def _correctability(document: ViewAudit, judge: str) -> None:
     each = _judge_entry(document, judge)
-    st.subheader(
+    st.header(
         f"Can estimates be corrected for the errors of {escape_markdown(judge)}?",
         help=define_terms("corrected", "Youden's J", "evidence"),
     )
-    for arm, evidence in each.evidence.items():
-        told = [level_phrase(evidence)]
-        if not each.correctable_arms[arm] and evidence.reason and evidence.positives + evidence.negatives:
-            told.append(evidence.reason.removeprefix(f"{arm}: "))
-        told += [evidence.needs] if evidence.needs else []
-        words = " ".join(f"{part[:1].upper()}{part[1:]}." for part in told)
-        st.markdown(f"{EVIDENCE_MARKS[evidence.level]} **{arm.capitalize()}**: {non_breaking(escape_markdown(words))}")
+    if each.labelled:
+        marks = [f"{EVIDENCE_MARKS[found.level]} {arm}: {found.level}" for arm, found in each.evidence.items()]
+        st.markdown("&emsp;".join(marks))
+        show_table(judge_tables.evidence_table(document, judge))
+    else:
+        st.text(non_breaking(each.verdict))
     for sentence in further_sentences(each) if each.labelled else ():
         st.text(non_breaking(sentence))
     for note in each.notes:
         st.text(non_breaking(f"{note[:1].upper()}{note[1:]}."))
-    rates = audit_frames.rate_frame(document)
-    for arm in rates.loc[rates["judge"] == judge, "arm"].drop_duplicates():
-        mine = rates[(rates["judge"] == judge) & (rates["arm"] == arm)]
-        st.text(non_breaking(arm_sentence(mine, judge, str(arm))))
 
 
 def _error_rates(document: ViewAudit) -> None:
-    st.subheader("Errors by arm", help=define_terms("sensitivity", "specificity", "Youden's J"))
+    st.header("Errors by arm", help=define_terms("sensitivity", "specificity", "Youden's J"))
     reading = st.segmented_control(
         "Counted as",
         list(READINGS),
@@ -191,13 +175,12 @@ def _confusion_matrix(document: ViewAudit, judge: str, view: str) -> None:
     classes = audit_frames.class_frame(document, judge)
     if classes.empty:
         return
-    st.subheader("Confusion matrix", help=define_terms("confusion matrix", "outcome"))
+    st.header("Confusion matrix", help=define_terms("confusion matrix", "outcome"))
     clicked = show_chart(
         audit_charts.confusion_heat_map(classes, judge=judge),
         f"confusion-{judge}",
         classes,
         words=f"Confusion matrix of {judge} in each arm: outcome class by label against verdict, as counts.",
-        legend_below=True,
         choice=audit_charts.CHOSEN,
     )
     names = ["arm", "truth", "verdict"]
@@ -208,7 +191,11 @@ def _confusion_matrix(document: ViewAudit, judge: str, view: str) -> None:
         )
         for row in classes.to_dict("records")
     }
-    told = {cell: f"{key[0]}: label {key[1]}, verdict {key[2]} ({n})" for key, (n, cell) in cells.items() if n}
+    told = {
+        cell: f"{key[0]}: label {class_word(key[1])}, verdict {class_word(key[2])} ({n})"
+        for key, (n, cell) in cells.items()
+        if n
+    }
     _read_cell(told, cells[tuple(clicked[name] for name in names)][1] if clicked else None, "confusion cell")
 
 
@@ -230,7 +217,7 @@ def _read_cell(told: dict[MatrixCell, str], clicked: MatrixCell | None, key: str
 
 
 def _agreement_section(document: ViewAudit, view: str) -> None:
-    st.subheader("Agreement", help=define_terms("agreement", "Gwet's AC1", "Krippendorff's alpha"))
+    st.header("Agreement", help=define_terms("agreement", "Gwet's AC1", "Krippendorff's alpha"))
     agreement = audit_frames.agreement_frame(document)
     if agreement.empty:
         st.text("No two judges or raters have trials in common.")
@@ -245,7 +232,6 @@ def _agreement_section(document: ViewAudit, view: str) -> None:
         "agreement",
         agreement,
         words=f"{shown} of each pair of judges and raters on the outcome, with 95 % intervals.",
-        legend_below=True,
         choice=audit_charts.CHOSEN,
     )
     pairs = document.agreement.pairs
@@ -263,7 +249,7 @@ def _of_pair(pair: PairAgreement) -> tuple[str, str, str, str]:
 
 
 def _correction_methods(document: ViewAudit, judge: str) -> None:
-    st.subheader("Correction methods compared", help=define_terms("confidence interval", "PPI++", "joint posterior"))
+    st.header("Correction methods compared", help=define_terms("confidence interval", "PPI++", "joint posterior"))
     comparison = audit_frames.comparison_frame(document)
     show_chart(
         audit_charts.correction_methods_chart(comparison, judge=judge),
@@ -280,16 +266,14 @@ def _correction_methods(document: ViewAudit, judge: str) -> None:
     mine = comparison[comparison["judge"] == judge]
     for row in mine[mine["clipped"]].to_dict("records"):
         st.text(non_breaking(f"{row['arm'].capitalize()}, {row['method']}: lay outside 0 to 100 % and was cut to it."))
-    st.caption(
-        "Models pooled, trials that the audit measures on. Scaling shows corrected estimates by model, from all labels."
-    )
+    st.caption("Scaling shows corrected estimates by model, from all labels.")
 
 
 def _panel_section(document: ViewAudit) -> None:
     shown = audit_frames.panel_frame(document)
     if shown.empty or len(document.together.judges) < 2:
         return
-    st.subheader(
+    st.header(
         "All judges combined: audit estimate",
         help=define_terms("audit estimate", "joint posterior", "conditional independence"),
     )
@@ -299,7 +283,7 @@ def _panel_section(document: ViewAudit) -> None:
 
 
 def _revision_section(document: ViewAudit) -> None:
-    st.subheader("Changed labels", help=define_terms("exposure", "label view"))
+    st.header("Changed labels", help=define_terms("exposure", "label view"))
     st.text(non_breaking(document.revisions.words))
     if document.revisions.moves:
         with st.expander("All changed labels, before and after"):
@@ -307,13 +291,13 @@ def _revision_section(document: ViewAudit) -> None:
 
 
 def _contradiction_section(document: ViewAudit) -> None:
-    st.subheader("Inconsistent verdicts and labels", help=define_terms("inconsistency"))
+    st.header("Inconsistent verdicts and labels", help=define_terms("inconsistency"))
     none = "None: no verdict or label holds facts that exclude each other."
     show_table(judge_tables.inconsistency_table(document), empty=none)
 
 
 def _drift_section(document: ViewAudit, judge: str) -> None:
-    st.subheader(f"Drift of {escape_markdown(judge)}", help=define_terms("drift"))
+    st.header(f"Drift of {escape_markdown(judge)}", help=define_terms("drift"))
     each = _judge_entry(document, judge)
     st.text(non_breaking(each.drift.words))
     if again := each.consistency:
@@ -321,4 +305,6 @@ def _drift_section(document: ViewAudit, judge: str) -> None:
         low, high = format_percent(same.low), format_percent(same.high)
         told = f"Asked again about {count_noun(again.trials, 'trial')}, it repeated its outcome on"
         st.text(non_breaking(f"{told} {format_percent(same.value)} of them (95 % interval {low} to {high})."))
-    show_table(judge_tables.drift_table(document, judge))
+    table = judge_tables.drift_table(document, judge)
+    if len({row[end] for row in table.rows for end in ("from", "to")}) > 1:  # blocks of one minute are in no order
+        show_table(table)

@@ -30,12 +30,14 @@ from gnomon.dashboard.labelling.labelling_session import LabelItem, LabellingSes
 from gnomon.dashboard.labelling.progress_watch import ProgressWatch, watch_of
 from gnomon.dashboard.labelling.questions import RaterQuestion, rater_questions
 from gnomon.dashboard.labelling.queue_words import QUEUES, count_left, empty_words
+from gnomon.dashboard.sections.next_step_section import show_way
 from gnomon.dashboard.transcripts import trial_links
 from gnomon.data.facts import asked_names
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown
+from gnomon.stats.narrative.next_steps import transcript_step
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -61,9 +63,9 @@ COMPACT = """
 def show_page() -> None:
     """Draw the page."""
     st.title("Label")
-    _, store = study_picker.current_study()
-    if not store.count_rows(tables.trials):
-        st.info("This study has no trials to label. It holds counts, or nothing was generated yet.")
+    place, store = study_picker.current_study()
+    if not store.has_rows(tables.trials):
+        show_way(place, store, transcript_step)
         return
     who = current_role()
     if who is None or not who.may_label:
@@ -96,9 +98,11 @@ def _ask_to_start(store: Store) -> None:
             st.text(f"Your labels are stored under {name}")
         else:
             name = st.text_input("Your name, stored with your labels", suggested_name(), max_chars=LONGEST_NAME)
-        if st.form_submit_button("Start", type="primary") and name.strip():
-            start_labelling(name)
-            st.rerun()
+        if st.form_submit_button("Start", type="primary"):
+            if name.strip():
+                start_labelling(name)
+                st.rerun()
+            st.error("Give a name first: labels are stored under it.", icon=":material/error:")
     if by_login():
         return
     if known := known_raters(store):

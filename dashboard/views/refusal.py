@@ -11,12 +11,13 @@ from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.headline_estimates import study_caveat_strip
 from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.components.view_filters import filter_fit
-from gnomon.dashboard.sections.next_step_section import show_way_to_fit
+from gnomon.dashboard.sections.next_step_section import show_step, show_way_to_fit
 from gnomon.data.glossary import define_terms
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.narrative import fit_sentences as telling
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitted, fit_for, frame_rows
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
+from gnomon.stats.narrative.next_steps import REFIT
 from gnomon.stats.tables.breakdown_tables import breakdown_table
 from gnomon.stats.tables.models.refusal_tables import bounds_table, refusal_table
 
@@ -36,11 +37,11 @@ def show_page() -> None:
         show_way_to_fit(place, store)
         return
     if fit is None or not has_refusal(fit):
-        _say_why_absent(fits)
+        _say_why_absent(place, fits)
         return
     fit = filter_fit(fit)
     if said := telling.refusal_headline(fit.estimands):
-        st.subheader(non_breaking(escape_markdown(said)), anchor=False)
+        st.header(non_breaking(escape_markdown(said)), anchor=False)
     _show_refusal(fit)
     _show_bounds(fit)
     _by_strength(fit)
@@ -54,7 +55,7 @@ def has_refusal(fit: FitFrames) -> bool:
     )
 
 
-def _say_why_absent(fits: Mapping[str, FitFrames]) -> None:
+def _say_why_absent(place: study_picker.StudyRef, fits: Mapping[str, FitFrames]) -> None:
     """Why no fit gives refusal: each fit's own reason; a further fit would give it no more than these."""
     st.info("No fit of this study gives refusal.")
     for view, fit in fits.items():
@@ -63,6 +64,8 @@ def _say_why_absent(fits: Mapping[str, FitFrames]) -> None:
             continue
         for reason in fit.why_not(REFUSAL) or ["it does not hold refusal: the verdicts or counts do not report it"]:
             st.text(f"{view}: {reason.rstrip('.')}.")
+    if any(fit.has_failed for fit in fits.values()):
+        show_step(place, REFIT)
 
 
 def _choose_fit(fits: Mapping[str, FitFrames]) -> FitFrames | None:
@@ -82,7 +85,7 @@ def _show_refusal(fit: FitFrames) -> None:
     rows = fit.estimates_by_axis(REFUSAL, "arm")
     if rows.empty:
         return
-    st.subheader("Refusal rates", help=define_terms("refusal", "refused"))
+    st.header("Refusal rates", help=define_terms("refusal", "refused"))
     words = " ".join(telling.refusal_sentences(fit.estimands))
     show_chart(diagnostic_charts.refusal_chart(fit.estimands), "refusal", rows, words=words)
     show_table(refusal_table(fit))
@@ -91,9 +94,9 @@ def _show_refusal(fit: FitFrames) -> None:
 def _show_bounds(fit: FitFrames) -> None:
     """What excluding refusals may hide: a chart and its table."""
     bounds = fit.comparison_entry("bounds")
-    st.subheader("Selection bounds", help=define_terms("selection bounds", "Lee bounds"))
+    st.header("Selection bounds", help=define_terms("selection bounds", "Lee bounds"))
     if bounds.empty:
-        st.text("The fit has no bounds: a study needs trials of the injection and the control arm for them.")
+        st.text("This fit gives no bounds; they need trials of both the injection and the control arm.")
         return
     words = " ".join(telling.bounds_sentences(fit.estimands, bounds))
     show_chart(diagnostic_charts.bounds_chart(fit.estimands, bounds), "selection-bounds", bounds, words=words)
@@ -105,7 +108,7 @@ def _by_strength(fit: FitFrames) -> None:
     rows = fit.estimates_by_axis(REFUSAL, "strength")
     if rows.empty:
         return
-    st.subheader("By strength of the injection")
+    st.header("By strength of the injection")
     words = " ".join(
         f"{row.subject} at strength {float(row.value):g}: {telling.interval_phrase(row)}."
         for row in frame_rows(rows, TidyEstimate)

@@ -9,21 +9,24 @@ import pandas as pd
 import streamlit as st
 
 from gnomon.dashboard import study_picker
+from gnomon.dashboard.background.kept_measurements import measured_or_waiting
+from gnomon.dashboard.background.measurements import BOUNDS
 from gnomon.dashboard.components.chart_panel import show_chart
 from gnomon.dashboard.components.headline_estimates import show_sensitivity, study_caveat_strip
 from gnomon.dashboard.components.measured_battery import cached_summary
 from gnomon.dashboard.components.method_estimates import show_methods
 from gnomon.dashboard.components.table_panel import show_table
 from gnomon.dashboard.components.view_filters import filter_fit
+from gnomon.dashboard.sections.next_step_section import show_step, show_way, show_way_to_fit
 from gnomon.data.errors import GnomonError
 from gnomon.data.glossary import define_terms
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import load_settings
-from gnomon.stats.bounds.model_bounds import lee_bounds_by_model
 from gnomon.stats.bounds.selection_bounds import EffectBounds
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.charts.battery_scaling_chart import battery_scaling_chart, battery_scaling_rows
 from gnomon.stats.estimand_registry import (
+    CORRECTED_VIEW,
     ESTIMANDS,
     NET_RAW,
     corrected_estimands,
@@ -40,10 +43,12 @@ from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, all_fitte
 from gnomon.stats.narrative.fit_sentences import misfit_headline
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.narrative.formatting import estimand_label as called
+from gnomon.stats.narrative.next_steps import REFIT, way_to_fit
 from gnomon.stats.tables.models import size_tables
 from gnomon.stats.tables.models.model_table import model_table
 
-WIDTH, HEIGHT = 720, 400
+HEIGHT = 400
+"""Height of the scaling chart in pixels."""
 APART = 0.005
 """Difference between two contrasts below which only one is shown."""
 
@@ -54,13 +59,13 @@ def show_page() -> None:
     place, store = study_picker.current_study()
     fits = all_fitted(store)
     if not fits:
-        study_picker.suggest_command(place, "fit", "No fit yet.")
+        show_way_to_fit(place, store)
         return
     study_caveat_strip(fits)
     name = _estimand_tabs(default_figure(fits))
     st.caption(ESTIMANDS[name].definition)
     fit = fit_for(fits, name, _preferred_fit(fits, name))
-    if _is_absent(place, fit, name, counts_only=set(fits) == {PUBLISHED_VIEW}):
+    if _is_absent(place, store, fit, name, counts_only=set(fits) == {PUBLISHED_VIEW}):
         return
     assert fit is not None
     if (misfit := misfit_headline(fit.predictive)) is not None:
@@ -69,9 +74,10 @@ def show_page() -> None:
     _scaling_chart(fits, fit, name)
     _size_tables(fit, name)
     _compare_pairs(fit, name)
-    _all_models(place, store, fits)
+    bounds = _refusal_bounds(place, store, fits)
+    _all_models(fits, bounds)
     show_methods(fit)
-    _effect_of_refusals(place, store, fit)
+    _effect_of_refusals(fit, bounds.get(fit.view, {}))
     _show_variants(store, fit, name)
     _show_breakdown(fit, name)
     _show_cells(fit, name)
@@ -105,18 +111,21 @@ def _preferred_fit(fits: Mapping[str, FitFrames], name: str) -> str | None:
         return st.selectbox("Fit", views, format_func=titles.__getitem__, key=f"fit {kind}")
 
 
-def _is_absent(place: study_picker.StudyRef, fit: FitFrames | None, name: str, *, counts_only: bool) -> bool:
+def _is_absent(
+    place: study_picker.StudyRef, store: Store, fit: FitFrames | None, name: str, *, counts_only: bool
+) -> bool:
     """Show why an estimate is missing; False if it is there."""
     if fit is None and counts_only:
         st.text(COUNTS_WITHOUT_CORRECTION)
         return True
     if fit is None:
         st.text(f"No fit of this study gives the {called(name)} yet.")
-        st.code(place.shell_command("fit"), language=None)
+        show_way(place, store, way_to_fit)
         return True
     if fit.has_failed:
         st.error("This fit failed its convergence checks, so its estimates are hidden.", icon=":material/error:")
         st.text("\n".join(fit.reasons))
+        show_step(place, REFIT)
         return True
     if fit.overall_estimates(name).empty:
         st.markdown(f":orange[:material/block:] The {called(name)} is not shown.")
@@ -138,7 +147,7 @@ def _scaling_chart(fits: Mapping[str, FitFrames], fit: FitFrames, name: str) -> 
     if shown["parameters"].nunique() > 1:
         band = fit.comparison_entry("new_subject")
         chart = estimate_charts.scaling_chart(shown, curve, estimand=name, predictive=band)
-        chart = chart.properties(width=WIDTH, height=HEIGHT)
+        chart = chart.properties(width=estimate_charts.PAGE_WIDTH, height=HEIGHT)
         show_chart(chart, f"scaling-{name}", shown, words=words)
     else:
         every = _every_figure(fits, fit)
@@ -172,10 +181,11 @@ def _published_fit() -> FitFrames | None:
     """A fit of published counts among the server's other studies; a study that cannot be opened is skipped."""
     for place in study_picker.all_places():
         try:
-            fits = all_fitted(study_picker.open_store(place))
+            store = study_picker.open_store(place)
+            found = all_fitted(store).get(PUBLISHED_VIEW) if PUBLISHED_VIEW in store.newest_fit_times() else None
         except GnomonError:
             continue
-        if (found := fits.get("published")) and not found.has_failed:
+        if found is not None and not found.has_failed:
             return found
     return None
 
@@ -185,14 +195,11 @@ def _size_tables(fit: FitFrames, name: str) -> None:
     trends, steps = size_tables.trend_table(fit, name), size_tables.step_table(fit, name)
     if not trends and not steps:
         return
-    st.subheader("Does it change with model size?", help=define_terms("trend"))
+    st.header("Does it change with model size?", help=define_terms("trend"))
     for line in estimate_sentences.trend_sentences(fit.comparison_entry("slopes"), name):
         st.text(non_breaking(line))
-    left, right = st.columns(2, gap="large")
-    with left:
-        show_table(steps)
-    with right:
-        show_table(trends)
+    show_table(steps)
+    show_table(trends)
 
 
 def _compare_pairs(fit: FitFrames, name: str) -> None:
@@ -200,7 +207,7 @@ def _compare_pairs(fit: FitFrames, name: str) -> None:
     contrasts = fit.contrasts[fit.contrasts["estimand"] == name]
     if contrasts.empty:
         return
-    st.subheader("Compare two")
+    st.header("Compare two")
     sizes = fit.overall_estimates(name).sort_values("parameters")
     labels = {
         row.subject: estimate_sentences.size_label(row.subject, row.parameters)
@@ -220,65 +227,46 @@ def _compare_pairs(fit: FitFrames, name: str) -> None:
         show_table(size_tables.pair_table(fit, name))
 
 
-def _all_models(place: study_picker.StudyRef, store: Store, fits: Mapping[str, FitFrames]) -> None:
+def _all_models(fits: Mapping[str, FitFrames], bounds: Mapping[str, Mapping[str, EffectBounds]]) -> None:
     """Every model in one sortable table, and which of its columns compares models."""
-    bounds = {
-        view: lee_bounds(place.url, study_picker.change_token(store), view, fit.judge, store)
-        for view, fit in fits.items()
-    }
     chosen = st.session_state.get("subject")
     table = model_table(fits, bounds)
     table = replace(table, rows=tuple(row for row in table.rows if not chosen or row["model"] in chosen))
     if table:
-        st.subheader("All models", help=define_terms("estimate", "credible interval"))
+        st.header("All models", help=define_terms("estimate", "credible interval"))
         show_table(table)
         st.caption(estimate_sentences.COMPARABLE)
 
 
-def _effect_of_refusals(place: study_picker.StudyRef, store: Store, fit: FitFrames) -> None:
+def _effect_of_refusals(fit: FitFrames, bounds: Mapping[str, EffectBounds]) -> None:
     """Models that refuse one arm much more than the other, and what that does to their estimates."""
-    stamp = study_picker.change_token(store)
-    bounds = lee_bounds(place.url, stamp, fit.view, fit.judge, store)
     if lines := list(estimate_sentences.refusal_asymmetry(fit.estimands, bounds)):
-        st.subheader("Effect of refusals", help=define_terms("engaged", "engaged net detection", "Lee bounds"))
+        st.header("Effect of refusals", help=define_terms("engaged", "engaged net detection", "Lee bounds"))
         for line in lines:
             st.text(non_breaking(line))
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def lee_bounds(
-    url: str, stamp: tuple[int, ...], view: str, judge: str | None, _store: Store
-) -> dict[str, EffectBounds]:
-    """Lee's bounds on net detection among the always-engaged, by subject, from the counts behind a fit.
+def _refusal_bounds(
+    place: study_picker.StudyRef, store: Store, fits: Mapping[str, FitFrames]
+) -> dict[str, Mapping[str, EffectBounds]]:
+    """Lee's bounds of each fit by model, from the counts behind it; corrected fits have none.
 
-    The result is cached until a fact is added to the study.
-
-    Parameters
-    ----------
-    url : str
-        URL of the study's database; part of the cache key.
-    stamp : tuple of int
-        The study's change token; part of the cache key.
-    view : str
-        View of the fit; a corrected view gives no bounds.
-    judge : str, optional
-        Name of the fit's judge; None for the study's first.
-    _store : Store
-        The study's store; not part of the cache key.
-
-    Returns
-    -------
-    dict of str to EffectBounds
-        By subject; a subject that engaged with no trial of an arm is left out.
+    Empty while they are being computed, which the page then tells.
     """
-    return lee_bounds_by_model(_store, view, judge)
+    stamp, found = study_picker.verdict_token(store), dict[str, Mapping[str, EffectBounds]]()
+    for view, fit in fits.items():
+        if view.startswith(CORRECTED_VIEW):
+            continue
+        bounds = measured_or_waiting(BOUNDS, store, place.url, stamp, view, fit.judge or "")
+        found[view] = {} if bounds is None else bounds.by_model
+    return found
 
 
 def _show_variants(store: Store, fit: FitFrames, name: str) -> None:
     """Each variant that the study file declares, against the model whose vectors it has."""
     lines = list(judged_variant_sentences(fit.contrasts, load_settings(store).variants, name))
     if lines:
-        st.subheader("Variants of one model", help=define_terms("variant"))
+        st.header("Variants of one model", help=define_terms("variant"))
         for line in lines:
             st.text(non_breaking(line))
 
@@ -298,7 +286,7 @@ def _show_cells(fit: FitFrames, name: str) -> None:
     rows = fit.comparison_entry("best")
     if name not in (NET_RAW, corrected_name(NET_RAW)) or rows.empty:
         return
-    st.subheader("Which layer and strength is best?")
+    st.header("Which layer and strength is best?")
     lines = list(estimate_sentences.best_cells(rows))
     for line in lines:
         st.text(non_breaking(line))
@@ -312,7 +300,7 @@ def _show_battery(place: study_picker.StudyRef, store: Store) -> None:
     rows = battery_scaling_rows(summary, sizes)
     if rows.empty:
         return
-    st.subheader("Battery", help=define_terms("battery", "yes-shift"))
+    st.header("Battery", help=define_terms("battery", "yes-shift"))
     words = " ".join(line for subject in summary.subjects for line in task_sentences(summary, subject))
     show_chart(battery_scaling_chart(rows), "battery-by-model", rows, words=words)
     for subject in summary.subjects:

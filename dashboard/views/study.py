@@ -29,7 +29,6 @@ from gnomon.stats.narrative.formatting import (
     format_percent,
     format_size,
     non_breaking,
-    with_reader_headings,
 )
 from gnomon.stats.narrative.next_steps import Notice, list_notices, next_step
 from gnomon.stats.narrative.study_answer import StudyAnswer, answer_study, provenance_sentence
@@ -57,7 +56,7 @@ def show_page() -> None:
     answer = answer_study(frames)
     step = next_step(found)
     if answer is None:
-        st.subheader(escape_markdown(_no_answer(found)), anchor=False)
+        st.header(escape_markdown(_no_answer(found)), anchor=False)
     else:
         answer_section.show_answer(answer)
         _show_provenance(found, answer)
@@ -65,7 +64,7 @@ def show_page() -> None:
     answer_section.show_outcomes(place, store, _outcome_source(found))
     left, right = st.columns([3, 2], gap="large")
     with right:
-        st.subheader("Next step")
+        st.header("Next step")
         show_step(place, step)
     with left:
         _show_notices(list_notices(found))
@@ -82,7 +81,8 @@ def _no_answer(found: StudyOverview) -> str:
     if found.can_be_fitted:
         return "No estimate yet: nothing has been fitted."
     if found.trial_count:
-        return "No estimate yet: the trials have no verdicts."
+        lacking = "size is not known" if found.unsized else "the trials have no verdicts"
+        return f"No estimate yet: {lacking}."
     return "No estimate yet: this study has no trials."
 
 
@@ -96,7 +96,7 @@ def _outcome_source(found: StudyOverview) -> str:
 
 def _show_notices(notes: Sequence[Notice]) -> None:
     """Warnings, a line each; what only informs is folded where there is much of it."""
-    st.subheader("Warnings")
+    st.header("Warnings")
     serious = [note for note in notes if note.level != "info"]
     if not serious:
         st.text("No warnings.")
@@ -120,7 +120,7 @@ def _show_provenance(found: StudyOverview, answer: StudyAnswer) -> None:
 
 def _show_what_was_run(store: Store, found: StudyOverview) -> None:
     """What the study holds: the numbers, and each part in full in an expander."""
-    st.subheader("What was run", help=define_terms("arm", "strength", "span", "protocol"))
+    st.header("What was run", help=define_terms("arm", "strength", "span", "protocol"))
     _study_summary(store, found)
     if found.counts_only:
         with st.expander("Published counts"):
@@ -243,4 +243,4 @@ def _show_counts(store: Store) -> None:
 
 
 def _show_frame(name: str, caption: str, frame: pd.DataFrame) -> None:
-    show_table(table_of_texts(name, caption, with_reader_headings(frame)))
+    show_table(table_of_texts(name, caption, frame))

@@ -20,6 +20,7 @@ from gnomon.dashboard.reading import reading_pane
 from gnomon.dashboard.reading.comparison import choose_judges, compare_conditions, show_judge_facts
 from gnomon.dashboard.reading.filter_controls import ChosenFilters, choose_filters, choose_order
 from gnomon.dashboard.reading.trial_list import ListRow, show_trial_list
+from gnomon.dashboard.sections.next_step_section import show_way
 from gnomon.dashboard.transcripts import (
     incremental_search,
     label_conditions,
@@ -31,9 +32,10 @@ from gnomon.dashboard.transcripts import (
 from gnomon.dashboard.transcripts.snippets import make_snippet
 from gnomon.dashboard.transcripts.trial_order import OrderPlan, TrialOrder, plan_order
 from gnomon.dashboard.transcripts.trial_pairs import comparable_axes, plan_judge_pair
-from gnomon.data.records import canonical_hash
+from gnomon.data.records import REPORT, canonical_hash
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent
+from gnomon.stats.narrative.next_steps import transcript_step
 
 READ, CONDITIONS, JUDGES = "Read", "Compare conditions", "Compare judges"
 NOTED = "What you read here is noted under that name: a label that you give it later is marked."
@@ -47,7 +49,7 @@ def show_page() -> None:
     stamp = study_picker.change_token(store)
     choices = _cached_choices(place.url, stamp, store)
     if not choices.subject or not choices.arm:
-        st.info("This study has no trials. It holds counts, or nothing was generated yet.")
+        show_way(place, store, transcript_step)
         return
     rater = rater_name()
     if rater is None and (name := suggested_name()):
@@ -373,7 +375,7 @@ def condition_phrase(row: Any, with_subject: bool) -> str:
         Whether the model is named.
     """
     what = [row.subject] if with_subject else []
-    what.append(row.arm)
+    what += [row.arm] if row.measure == REPORT else [f"task {row.measure}", row.arm]
     if not pd.isna(row.layer):
         what += [row.concept, f"layer {row.layer:g}", f"strength {row.strength:g}"]
     return " · ".join(str(part) for part in what if part)

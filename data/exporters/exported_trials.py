@@ -107,7 +107,7 @@ def read_study(store: Store) -> ExportedStudy:
         If the study holds no responses, which formats with one record per answer need.
     """
     settings = load_settings(store)
-    if not store.count_rows(tables.trials):
+    if not store.has_rows(tables.trials):
         raise InputError(f"study '{settings.name}': holds no responses: export its tables with --format gnomon")
     judges, protocols = tables.judges, tables.protocols
     with store.read_transaction() as connection:

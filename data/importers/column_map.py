@@ -14,6 +14,7 @@ from gnomon.data.facts import CORE_FLAGS, PASSED, recorded_names
 from gnomon.data.foreign_documents.bounds import SMALL_TEXT
 from gnomon.data.foreign_documents.json_documents import read_text_file
 from gnomon.data.foreign_documents.toml_documents import decode_toml
+from gnomon.data.foreign_documents.validation_words import format_place, key_place, plain_problem
 from gnomon.data.importers.tabular.value_ranges import YES_NO, parse_threshold, value_word
 from gnomon.data.importers.text_files import MISSING, value_at
 from gnomon.data.records import check_field
@@ -306,14 +307,14 @@ def parse_map(text: str, path: str) -> ColumnMap:
         made = ColumnMap.model_validate(_parse_tables(decode_toml(text, path)))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if str(part) not in _UNION_NAMES)
-        problem = "there is no such key" if first["type"] == "extra_forbidden" else first["msg"]
+        where = format_place([part for part in key_place(first["loc"]) if part not in _UNION_NAMES])
+        problem = plain_problem(first)
         raise InputError(f"{path}: {where or 'the map'}: {problem}: see docs/importing.md for the keys") from None
     _check_map(made, path)
     return made
 
 
-_UNION_NAMES = ("ConstantColumn", "constrained-str", "RowNumberKey")
+_UNION_NAMES = ("ConstantColumn", "RowNumberKey")
 
 
 def _check_map(made: ColumnMap, path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import traceback
 
-from gnomon.data.errors import GnomonError
+from gnomon.data.errors import GnomonError, missing_package
 from gnomon.data.foreign_documents.display_text import clean_line
 
 LONGEST_LINE = 2_000
@@ -28,6 +28,8 @@ def describe_error(error: Exception) -> tuple[str, int]:
     tuple of (str, int)
         The line, without control characters, and the status.
     """
+    if isinstance(error, ModuleNotFoundError):
+        error = missing_package(error.name) or error
     said = shorten_line(str(error))
     if isinstance(error, GnomonError):
         return said, error.exit_status

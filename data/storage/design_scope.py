@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, false, func, not_, or_, 
 
 from gnomon.data.arms import ADDED_CONCEPT, fixed_strengths, judged_arms, matched_arms, measured_arms
 from gnomon.data.errors import StoreError
+from gnomon.data.foreign_documents.validation_words import first_problem
 from gnomon.data.records import GENERATED, REPORT
 from gnomon.data.storage.store import Store
 from gnomon.data.storage.stored_settings import SubjectAxes
@@ -148,20 +149,20 @@ def describe_outside(number: int) -> str:
 
 
 def _find_outside(store: Store) -> _Outside:
-    """Looked up again when trials or vectors were added, or the design was changed."""
+    """Looked up again when trials or vectors were added, or the design was changed.
+
+    Nothing is counted where no trial can be outside: without a design, or without vectors of the study's own.
+    """
     held = store.study_settings().get(SCOPE)
+    if not held or not store.has_rows(vectors):
+        return _Outside((), 0, false())
+    state = (repr(held), store.additions_mark(trials), store.count_rows(vectors))
     with store.read_transaction() as connection:
-        sizes = [
-            connection.execute(select(func.count()).select_from(table)).scalar_one() for table in (trials, vectors)
-        ]
-        state = (repr(held), *sizes)
         known = _KNOWN.get(store)
         if known is None or known.state != state:
-            known = _Outside(state, 0, false())
-            if held and all(sizes):
-                condition = _outside_condition(connection, _design_scope(held))
-                query = select(func.count()).select_from(trials).where(condition)
-                known = _Outside(state, int(connection.execute(query).scalar_one()), condition)
+            condition = _outside_condition(connection, _design_scope(held))
+            query = select(func.count()).select_from(trials).where(condition)
+            known = _Outside(state, int(connection.execute(query).scalar_one()), condition)
             _KNOWN[store] = known
     return known
 
@@ -170,11 +171,9 @@ def _design_scope(held: object) -> DesignScope:
     try:
         return DesignScope.model_validate(held)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in (SCOPE, *first["loc"]))
         raise StoreError(
-            f"study settings in the database: '{place}': {first['msg']}: run any command on the study's folder, which "
-            "stores its settings again"
+            f"study settings in the database: {first_problem(error, SCOPE)}: run any command on the study's folder, "
+            "which stores its settings again"
         ) from None
 
 

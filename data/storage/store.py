@@ -15,7 +15,19 @@ from typing import Any, TypeVar, cast
 
 import pandas as pd
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Table,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gnomon.data.errors import DISTRIBUTION, InputError, StoreError
@@ -49,13 +61,24 @@ _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 CHUNK = 500
 LONGEST_LEASE = 1800.0
 """Seconds that a lease lasts at most. One that ends later was written by a clock that was ahead, and does not hold."""
+DRAWS_SAMPLED_AGAIN = "draws_sampled_again"
+"""Kind of event: the draws of a stored fit were lost and sampled again; the detail has the new file's SHA-256."""
 FIT_ASKED_AGAIN = "fit_asked_again"
 """Kind of event: a stored fit was asked for while another one of its view was the newest, or it was out of date."""
 SETTINGS_CHANGED = "settings_changed"
 """Kind of event: settings that decide what counts have changed; the detail `changed` names them."""
 IMPORTED = "import"
 """Kind of event: facts were imported; the detail `new` counts them by table."""
-COUNTING_SETTINGS = ("rule", "label_view", "truth", "rater_kinds", "admitted_raters", "fit_judges", "scope")
+COUNTING_SETTINGS = (
+    "rule",
+    "label_view",
+    "truth",
+    "rater_kinds",
+    "admitted_raters",
+    "fit_judges",
+    "scope",
+    "fit_graded",
+)
 """Settings that decide which trials, verdicts and labels count, and how; of the judges, the first."""
 CONDITION = tuple(part.name for part in fields(Condition))
 TRIAL = tuple(part.name for part in fields(Trial) if part.name != "condition")
@@ -349,6 +372,23 @@ class Store:
         with self.read_transaction() as connection:
             return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
+    def has_rows(self, table: Table) -> bool:
+        """Whether there is a row, without counting them: of millions that takes a tenth of a second."""
+        with self.read_transaction() as connection:
+            return connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
+
+    def additions_mark(self, table: Table) -> int:
+        """A number that grows with every row that is added to a table of facts, from which none is taken away.
+
+        SQLite numbers its rows, so that the last number tells; elsewhere they are counted, which of a million takes
+        some hundredths of a second.
+        """
+        number: ColumnElement[int] = literal_column("rowid")
+        last: ColumnElement[int] = func.coalesce(func.max(number), 0)
+        mark: ColumnElement[int] = last if self.engine.dialect.name == "sqlite" else func.count()
+        with self.read_transaction() as connection:
+            return int(connection.execute(select(mark).select_from(table)).scalar_one())
+
     def load_subjects(self) -> list[Subject]:
         """All subjects by size, then name."""
         query = select(tables.subjects).order_by(tables.subjects.c.parameters, tables.subjects.c.name)
@@ -362,7 +402,11 @@ class Store:
     def fit_of_draws(self, sha256: str) -> str | None:
         """Id of the fit that wrote the file of draws with this SHA-256, or None."""
         rows = self._fetch_all(select(tables.fits.c.id).where(tables.fits.c.draws_sha256 == sha256))
-        return str(rows[0].id) if rows else None
+        if rows:
+            return str(rows[0].id)
+        event = tables.events.c
+        again = self._fetch_all(select(event.detail).where(event.kind == DRAWS_SAMPLED_AGAIN))
+        return next((str(row.detail["fit"]) for row in again if row.detail.get("sha256") == sha256), None)
 
     def newest_fits(self) -> dict[str, dict[str, object]]:
         """The fit of each view that was made last, or asked for again since."""
@@ -500,11 +544,9 @@ def _usable_settings(connection: Connection) -> StoredSettings:
 
 def _changed_settings(held: StoredSettings, values: Mapping[str, object]) -> list[str]:
     """Those settings that decide what counts and get another value; a setting that was not stored has none yet."""
-    before = cast(Mapping[str, object], held)
+    # A study that never said whether verdicts count with their scores counts them without.
+    before: Mapping[str, object] = {"fit_graded": False, **held} if held else {}
     changed = [name for name in COUNTING_SETTINGS if name in before and values.get(name, before[name]) != before[name]]
-    graded = before.get("fit_graded", False)  # a study that never said so counts verdicts without their scores
-    if held and values.get("fit_graded", graded) != graded:
-        changed.append("fit_graded")
     judges = values.get("judges")
     if held.get("judges") and isinstance(judges, list) and judges[:1] != held["judges"][:1]:
         changed.append("judges")

@@ -8,6 +8,8 @@ from typing import Literal, TypedDict, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
 
+from gnomon.data.foreign_documents.validation_words import first_problem
+
 COUNTS = "counts"
 """Kind of a study that holds published counts and no trials."""
 
@@ -47,6 +49,7 @@ class StoredSettings(TypedDict, total=False):
 
     name: str
     kind: Literal["trials", "counts"]
+    generates: bool
     concepts: list[str]
     described: dict[str, str]
     judges: list[str]
@@ -75,9 +78,7 @@ def wrong_settings(values: Mapping[str, object]) -> dict[str, str]:
             try:
                 adapter.validate_python(values[name], strict=True)
             except ValidationError as error:
-                first = error.errors()[0]
-                place = ".".join(str(part) for part in (name, *first["loc"]))
-                found[name] = f"'{place}': {first['msg']}"
+                found[name] = first_problem(error, name)
     return found
 
 

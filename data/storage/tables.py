@@ -97,6 +97,7 @@ trials = _checked_table(
     Column("code_version", String(64), nullable=False),
     Column("created_at", String(40), nullable=False),
     Index(None, "subject", "arm", "concept", "strength", "layer"),
+    Index(None, "created_at", "measure", "arm"),
 )
 
 # Covering index for the counts of `gnomon.stats.cells.aggregation`, so that no row with its text is read.
@@ -136,6 +137,7 @@ verdicts = _checked_table(
     Column("created_at", String(40), nullable=False),
     UniqueConstraint("trial", "judge", "sample"),
     Index(None, "judge"),
+    Index(None, "created_at"),
     Index("ix_verdicts_heard", "trial", "judge", "sample", "state", "claims", "concept", "coherent", "refused"),
 )
 

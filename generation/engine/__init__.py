@@ -1,1 +1,1 @@
-"""Batched decoding with steering: the engine, its cache, masks, sampling and random numbers."""
+"""Batched decoding with steering: the engine, sampling and random numbers."""

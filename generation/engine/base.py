@@ -18,7 +18,7 @@ from gnomon.data.registry import Registry
 if TYPE_CHECKING:
     from gnomon.generation.engine.injection import VectorAddition
 
-TORCH = "torch"
+TORCH, VLLM = "torch", "vllm"
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class InferenceEngine(Protocol):
         """Number of rows that fit in memory."""
 
 
-OWN_LOADER = "gnomon.generation.subjects.loading:load_subject"
+OWN_LOADER = "gnomon.generation.engine.steering_probe:load_steerable_subject"
 
 
 @dataclass(frozen=True)
@@ -309,3 +309,11 @@ def register_engine(kind: EngineKind) -> EngineKind:
 
 
 register_engine(EngineKind(TORCH, "gnomon.generation.engine.torch_engine:TorchEngine"))
+register_engine(
+    EngineKind(
+        VLLM,
+        "gnomon.generation.vllm_engine.vllm_engine:VllmEngine",
+        "gnomon.generation.vllm_engine.vllm_subject:load_vllm_subject",
+        "gnomon.generation.vllm_engine.vllm_subject:vllm_vectors",
+    )
+)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from gnomon.data.readings import OptionReading
-from gnomon.generation.engine.attention_masks import decode_masks
 from gnomon.generation.engine.base import EngineAnswer, TrialRequest
-from gnomon.generation.engine.forward import LastHidden, last_hidden
+from gnomon.generation.engine.forward import LastHidden
 from gnomon.generation.engine.injection import Injection
-from gnomon.generation.engine.kv_cache import Pairs, SlotCache, cache_of, first_positions
 from gnomon.generation.engine.prefill import read_options, steered_as_due, steering_text
 from gnomon.generation.engine.prompt_cache import PromptCache
+from gnomon.generation.engine.row_memory import row_memory
 from gnomon.generation.engine.sampling import choose_tokens
 from gnomon.generation.subjects.loading import LoadedSubject
 
@@ -63,7 +62,7 @@ class ContinuousBatch:
         self.rows: list[BatchRow] = []
         self.slots, self.settled = slots, 0
         self._subject, self._model, self._injection, self._clean = subject, subject.model, injection, clean
-        self._cache = SlotCache(subject.layers, slots, columns)
+        self._memory = row_memory(subject, injection, clean, slots, columns)
         self._stops = stop_tokens(subject)
         self._near = NEAR if subject.model.dtype in (torch.float32, torch.float64) else 0.0
 
@@ -76,18 +75,16 @@ class ContinuousBatch:
 
     def prepare_prompts(self, rows: Sequence[BatchRow]) -> None:
         """Compute the shared caches of the prompts of new rows that are not computed yet."""
-        for prompt in dict.fromkeys(row.request.prompt for row in rows if row.request.first_computed):
-            self._clean_prompt(prompt)
-
-    def _clean_prompt(self, prompt: tuple[int, ...]) -> Pairs:
+        begun = {(row.request.prompt, self._clean.first_computed(row.request)) for row in rows}
         with self._injection.pause_steering():
-            return self._clean.cached_prompt(prompt)
+            for prompt, begin in sorted(begun):
+                self._clean.beginning(prompt, begin)
 
     def add_rows(self, rows: Sequence[BatchRow]) -> None:
         """Run the prompts of new rows, each from the first position of its own, and choose each row's first token."""
         groups: dict[tuple[tuple[int, ...], int], list[BatchRow]] = {}
         for row in rows:
-            groups.setdefault((row.request.prompt, row.request.first_computed), []).append(row)
+            groups.setdefault((row.request.prompt, self._clean.first_computed(row.request)), []).append(row)
         for (prompt, begin), members in groups.items():
             together = max(1, TOKENS_TOGETHER // (len(prompt) - begin))
             for start in range(0, len(members), together):
@@ -98,11 +95,7 @@ class ContinuousBatch:
         for slot, row in zip(slots, rows, strict=True):
             self._injection.set_row(slot, row.request.additions)
             row.read = len(prompt)
-        self._injection.select_rows(slots)
-        self._cache.prefill_slots(
-            self._row_tensor(slots), begin, len(prompt), self._clean_prompt(prompt) if begin else None
-        )
-        hidden = self._clean.run_prompt(prompt[begin:], begin, len(rows), self._cache)
+        hidden = self._memory.prefill(slots, prompt, begin)
         self.rows += rows
         for row, (readings, error) in zip(rows, read_options(hidden, begin, [r.request for r in rows]), strict=True):
             row.readings, row.error = readings, error
@@ -113,13 +106,7 @@ class ContinuousBatch:
     def decode_step(self) -> None:
         """Read each row's last token back and choose its next one."""
         rows = self.rows
-        places = [row.read for row in rows]
-        positions, width = self._row_tensor(places), max(places) + 1
-        self._injection.select_rows(range(len(rows)))
-        self._cache.decode_slots(positions, width)
-        masks = decode_masks(self._model, positions, width)
-        ids = self._row_tensor([row.tokens[-1] for row in rows])
-        hidden = last_hidden(self._model, ids[:, None], positions[:, None], masks, self._cache)
+        hidden = self._memory.decode([row.tokens[-1] for row in rows], [row.read for row in rows])
         for row in rows:
             row.read += 1
         self._choose_tokens(rows, hidden)
@@ -154,8 +141,9 @@ class ContinuousBatch:
         """
         self.settled += 1
         request = row.request
-        begin = request.first_computed
-        cache = cache_of(first_positions(self._clean_prompt(request.prompt), begin)) if begin else DynamicCache()
+        begin, columns = self._clean.first_computed(request), len(request.prompt) + len(row.tokens)
+        with self._injection.pause_steering():
+            cache = self._clean.begun_cache(request.prompt, begin, 1, columns)
         self._injection.set_row(self.slots, request.additions)
         self._injection.select_rows([self.slots])
         hidden = self._clean.run_prompt((*request.prompt[begin:], *row.tokens), begin, 1, cache)
@@ -190,12 +178,11 @@ class ContinuousBatch:
             if row.finish is None:
                 continue
             done.append((row.index, self._make_answer(row, slot)))
-            if row.error is not None:
-                self._cache.clear_slot(slot)
+            self._memory.remove_row(slot, row.error is not None)
             last = self.rows.pop()
             if last is not row:
                 self.rows[slot] = last
-                self._cache.move_slot(len(self.rows), slot, last.read)
+                self._memory.move_row(len(self.rows), slot, last.read)
                 self._injection.move_row(len(self.rows), slot)
         return done[::-1]
 
@@ -210,14 +197,24 @@ class ContinuousBatch:
     def _decoded_text(self, row: BatchRow) -> str:
         return str(self._subject.tokenizer.decode(row.tokens, skip_special_tokens=True))
 
-    def _row_tensor(self, numbers: list[int]) -> Tensor:
-        return torch.tensor(numbers, device=self._subject.model_device)
-
 
 def stop_tokens(subject: LoadedSubject) -> frozenset[int]:
     """Token ids that end a response: those of the model's generation config and the tokenizer's own."""
-    stops = subject.model.generation_config.eos_token_id
-    ids = set(stops if isinstance(stops, list) else [stops]) | {subject.tokenizer.eos_token_id}
+    return end_tokens(subject.model.generation_config, subject.tokenizer)
+
+
+def end_tokens(generation_config: Any, tokenizer: Any) -> frozenset[int]:
+    """Token ids that end a response, as a model's generation config and its tokenizer name them.
+
+    Parameters
+    ----------
+    generation_config : GenerationConfig
+        The model's generation config, of transformers.
+    tokenizer : PreTrainedTokenizer
+        The tokenizer.
+    """
+    stops = generation_config.eos_token_id
+    ids = set(stops if isinstance(stops, list) else [stops]) | {tokenizer.eos_token_id}
     return frozenset(id_ for id_ in ids if id_ is not None)
 
 

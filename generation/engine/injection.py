@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gnomon.data.errors import GnomonError, InputError
+from gnomon.generation.engine.forward import model_parts
 
 LAST = torch.iinfo(torch.int64).max
 """Later than every position."""
@@ -68,7 +69,7 @@ RowAdditions = VectorAddition | Sequence[VectorAddition] | None
 def decoder_blocks(model: nn.Module) -> nn.ModuleList:
     """The list of transformer blocks of a decoder-only language model.
 
-    It is the only module list whose length is the number of layers of the text model, outside any vision or audio part.
+    It is the only module list whose length is the number of layers of the text model, outside what sees or hears.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def decoder_blocks(model: nn.Module) -> nn.ModuleList:
         for name, module in model.named_modules()
         if isinstance(module, nn.ModuleList)
         and len(module) == count
-        and not {"vision", "audio"} & set(_decoder_parts(name))
+        and not {"vision", "visual", "audio"} & set(_decoder_parts(name))
     ]
     if len(found) != 1:
         raise InputError(
@@ -111,11 +112,12 @@ class Injection:
     """
 
     def __init__(self, model: Any, slots: int) -> None:
-        self._model, self._blocks = model, decoder_blocks(model)
+        self._model, self._blocks, self._parts = model, decoder_blocks(model), model_parts(model)
         self._additions: list[tuple[VectorAddition, ...]] = [()] * slots
         self._rows = list(range(slots))
         self._run: Tensor | None = None
         self._real: Tensor | None = None
+        self._copies: dict[torch.device, tuple[Tensor, Tensor | None]] = {}
         self._by_layer: dict[int, list[_DueAdditions]] = {}
         self._handles: dict[int, Any] = {}
         self._is_paused = False
@@ -222,19 +224,23 @@ class Injection:
         if not 0 <= layer < len(self._blocks):
             raise InputError(f"layer {layer}: the model has layers 0 to {len(self._blocks) - 1}")
         if not self._handles:
-            self._handles[-1] = self._model.base_model.register_forward_pre_hook(self._observe_layer, with_kwargs=True)
+            self._handles[-1] = self._parts.body.register_forward_pre_hook(self._observe_layer, with_kwargs=True)
         if layer not in self._handles:
             # before all other hooks, so that hooks that record hidden states see what the next block sees
             self._handles[layer] = self._blocks[layer].register_forward_hook(_make_adder(self, layer), prepend=True)
 
     def _observe_layer(self, _module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
         """Before the model runs: record the position of each column of each row."""
-        self._run = self._real = None
+        self._run, self._real, self._copies = None, None, {}
         if self._is_paused:
             return
         positions, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
+        if self._parts.running is not None:
+            positions, mask = self._parts.running, None
         if positions is None:
             raise ValueError("a steered model must be called with position_ids")
+        if positions.dim() == 3:  # one layer of positions for text, further ones for pictures
+            positions = positions[0]
         if self._branch_layers is not None:
             positions = positions.expand(len(self._rows), -1)
         elif len(positions) != len(self._rows):
@@ -265,8 +271,7 @@ class Injection:
         if not rounds:
             return output
         hidden = self._with_branches(layer, hidden)
-        run = self._run.to(hidden.device)
-        real = None if self._real is None else self._real.to(hidden.device)
+        run, real = self._positions_on(hidden.device, self._run)
         for here in rounds:
             positions = run[here.places]
             due = (positions >= here.starts[:, None]) & (positions < here.ends[:, None])
@@ -275,6 +280,12 @@ class Injection:
             hidden[here.places] += torch.where(due[:, :, None], here.deltas[:, None, :], 0.0)
             self._record_positions(here, positions, due)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    def _positions_on(self, device: torch.device, run: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Positions, and which of them are not padding, where a block is: copied once a call of the model."""
+        if device not in self._copies:
+            self._copies[device] = (run.to(device), None if self._real is None else self._real.to(device))
+        return self._copies[device]
 
     def _with_branches(self, layer: int, hidden: Tensor) -> Tensor:
         """A copy of the hidden states with a row for each that branches off here; the last row is the one that has not.

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from gnomon.data.readings import OptionReading
+from gnomon.generation.caches.kv_cache import BeginningCache
 from gnomon.generation.engine.base import EngineAnswer, TrialRequest
-from gnomon.generation.engine.forward import HiddenStates
+from gnomon.generation.engine.forward import POSITIONS, HiddenStates
 from gnomon.generation.engine.injection import NEVER, Injection, InjectionError
-from gnomon.generation.engine.kv_cache import BeginningCache
 from gnomon.generation.engine.prompt_cache import PromptCache, shared_length
 
 READ = "read"
@@ -72,6 +72,8 @@ class PromptReader:
         shared : int
             Number of tokens that the prompt shares with the next one.
         """
+        if self._clean.form.cache != POSITIONS:
+            return {min(self._clean.first_computed(request) for _, request in members): [*members]}
         begins = sorted({request.first_computed for _, request in members if request.additions})
         groups: dict[int, list[tuple[int, TrialRequest]]] = {begin: [] for begin in begins}
         for numbered in members:
@@ -85,19 +87,30 @@ class PromptReader:
 
     def _read_rows(self, requests: Sequence[TrialRequest], begin: int) -> list[EngineAnswer]:
         """Answers to requests of one prompt, in the order of their first blocks, computed from a position on."""
-        prompt = requests[0].prompt
-        with self._injection.pause_steering():
-            prefix = BeginningCache(self._clean.cached_beginning(prompt[:begin]) if begin else [], begin, self._layers)
         for slot, request in enumerate(requests):
             self._injection.set_row(slot, request.additions)
-        with self._injection.branch_rows(range(len(requests))):
-            hidden = self._clean.run_prompt(prompt[begin:], begin, 1, prefix).repeat_last(len(requests))
+        run = self._run_branching if self._clean.form.cache == POSITIONS else self._run_whole
+        hidden = run(requests[0].prompt, begin, len(requests))
         answers = []
         for slot, (readings, error) in enumerate(read_options(hidden, begin, requests)):
-            touched, wrong = steered_as_due(self._injection, slot, requests[slot], len(prompt))
+            touched, wrong = steered_as_due(self._injection, slot, requests[slot], len(requests[0].prompt))
             finish = "error" if error or wrong else READ
             answers.append(EngineAnswer("", (), finish, wrong or error, touched, readings))
         return answers
+
+    def _run_branching(self, prompt: tuple[int, ...], begin: int, rows: int) -> HiddenStates:
+        """Run rows of a prompt, as one row until the blocks where they differ."""
+        with self._injection.pause_steering():
+            prefix = BeginningCache(self._clean.cached_beginning(prompt[:begin]) if begin else [], begin, self._layers)
+        with self._injection.branch_rows(range(rows)):
+            return self._clean.run_prompt(prompt[begin:], begin, 1, prefix).repeat_last(rows)
+
+    def _run_whole(self, prompt: tuple[int, ...], begin: int, rows: int) -> HiddenStates:
+        """Run rows of a prompt of a model that keeps more than keys and values, each on its own."""
+        with self._injection.pause_steering():
+            cache = self._clean.begun_cache(prompt, begin, rows, len(prompt))
+        self._injection.select_rows(range(rows))
+        return self._clean.run_prompt(prompt[begin:], begin, rows, cache)
 
 
 def read_options(
@@ -156,13 +169,13 @@ def _read_slice(
                 found[row] = (found[row][0], why)
                 continue
             values = {
-                option: _log_sum([chosen[row - first][column[token]] for token in ids])
+                option: log_sum([chosen[row - first][column[token]] for token in ids])
                 for option, ids in reading.options.items()
             }
             found[row][0][reading.place] = OptionReading(values, entropies[row - first])
 
 
-def _log_sum(logs: Sequence[float]) -> float:
+def log_sum(logs: Sequence[float]) -> float:
     """Logarithm of the probability of any of some tokens, at most 0 whatever the rounding."""
     most = max(logs)
     return min(most + math.log(math.fsum(math.exp(value - most) for value in logs)), 0.0)
@@ -199,10 +212,23 @@ def steered_as_due(
         touched = injection.touched_positions(slot)
     except InjectionError as error:
         return (), str(error)
-    if touched == due:
-        return touched, None
+    return touched, misplaced_steering(touched, due)
+
+
+def misplaced_steering(touched: Sequence[range], due: Sequence[range]) -> str | None:
+    """What to say where additions were made at other positions than those at which they were due; None if they agree.
+
+    Parameters
+    ----------
+    touched : sequence of range
+        Positions at which each addition was made.
+    due : sequence of range
+        Positions at which it should have been.
+    """
+    if list(touched) == list(due):
+        return None
     there, wanted = (", ".join(map(str, positions)) for positions in (touched, due))
-    return touched, f"positions {there} were steered, {wanted} should have been"
+    return f"positions {there} were steered, {wanted} should have been"
 
 
 def steering_text(request: TrialRequest) -> str:

@@ -7,16 +7,14 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from transformers import DynamicCache
-
 from gnomon.data.errors import GnomonError
 from gnomon.generation.engine.base import EngineAnswer, EngineTimings, TrialRequest
 from gnomon.generation.engine.batch import BatchRow, ContinuousBatch
 from gnomon.generation.engine.forward import ROWS
 from gnomon.generation.engine.injection import Injection, injection_hooks
-from gnomon.generation.engine.kv_cache import pairs_of
 from gnomon.generation.engine.prefill import PromptReader
 from gnomon.generation.engine.prompt_cache import PromptCache
+from gnomon.generation.engine.steering_probe import find_model_form
 from gnomon.generation.subjects.device_memory import (
     fitting_rows,
     format_bytes,
@@ -46,6 +44,7 @@ class TorchEngine:
     """
 
     def __init__(self, subject: LoadedSubject, rows: int | None = None) -> None:
+        find_model_form(subject)
         self.subject = subject
         self.rows = rows
         self.spent = EngineTimings()
@@ -94,10 +93,7 @@ class TorchEngine:
 
     def row_bytes(self, requests: Sequence[TrialRequest]) -> int:
         """Size of a row's cache in bytes, for the longest of the requests."""
-        cache = DynamicCache()
-        self._prompts.run_prompt(requests[0].prompt[:1], 0, 1, cache)
-        column = sum(part.numel() * part.element_size() for pair in pairs_of(cache) for part in pair)
-        return max(request.cache_columns for request in requests) * column
+        return self._prompts.row_bytes(max(request.cache_columns for request in requests))
 
     def _run_pass(
         self, requests: Sequence[TrialRequest], left: list[int], rows: int

@@ -15,13 +15,13 @@ from gnomon.generation.subjects.device_memory import is_lack_of_memory
 from gnomon.generation.subjects.folder_identity import folder_identity
 from gnomon.generation.subjects.memory_check import enough_memory, torch_device
 from gnomon.generation.subjects.model_documents import (
+    EMBEDDED,
     WEIGHT_INDEX,
     check_gguf_header,
     check_model_folder,
     check_weight_index,
 )
 
-EMBEDDED = "embedded"
 CONFIG, HUB_SECONDS = "config.json", 10.0
 """The file that every hub model has, and how long the hub is waited for where it is asked whether it has it."""
 WEIGHTS_PER_BYTE = 8
@@ -225,7 +225,7 @@ def _from_gguf(source: _ModelSource, path: Path) -> tuple[Any, Any, str]:
 def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
     """Load a folder or hub name. Without the user's consent no code of its authors is run and no pickle is opened."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     from gnomon.generation.subjects.silence_loading import silence_loading
 
@@ -241,7 +241,7 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
             if not source.code and Path(place).is_dir():
                 _check_described_size(Path(place), "config.json")
             tokenizer = AutoTokenizer.from_pretrained(place, **safe)  # nosec B615: its commit is recorded
-            model = AutoModelForCausalLM.from_pretrained(  # nosec B615: its commit is recorded
+            model = _model_class(place, safe).from_pretrained(  # nosec B615: its commit is recorded
                 place,
                 dtype=getattr(torch, source.dtype),
                 use_safetensors=None if source.pickled else True,
@@ -258,6 +258,29 @@ def _from_folder(source: _ModelSource, place: str) -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def _model_class(place: str, options: Mapping[str, Any]) -> Any:
+    """The library's loader for a model: that of causal language models, or else of those that see and write.
+
+    Parameters
+    ----------
+    place : str
+        Folder or hub name.
+    options : mapping of str to object
+        Whether code of its authors may run.
+    """
+    from transformers import AutoConfig
+
+    return _class_for(AutoConfig.from_pretrained(place, **options))  # nosec B615: its commit is recorded
+
+
+def _class_for(config: Any) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    known: Any = AutoModelForImageTextToText
+    sees = type(config) in known._model_mapping and type(config) not in AutoModelForCausalLM._model_mapping
+    return AutoModelForImageTextToText if sees else AutoModelForCausalLM
+
+
 def _check_described_size(folder: Path, name: str) -> None:
     """Check that a configuration describes no more weights than its files can hold; nothing is allocated for that.
 
@@ -265,7 +288,7 @@ def _check_described_size(folder: Path, name: str) -> None:
     folder that holds the configuration: `config.json`, or a GGUF file.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     gguf = {"gguf_file": name} if name.endswith(".gguf") else {}
     try:
@@ -273,7 +296,7 @@ def _check_described_size(folder: Path, name: str) -> None:
         layers = config.get_text_config().num_hidden_layers
         MODEL_LAYERS.check(layers, f"{folder / name}: 'num_hidden_layers'")
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+            model = _class_for(config).from_config(config)
     except DocumentError:
         raise
     except Exception:  # what is wrong is told when the model itself is loaded

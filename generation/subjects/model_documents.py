@@ -12,8 +12,11 @@ from typing import TypeGuard
 
 from gnomon.data.foreign_documents.bounds import ENTRIES, HEADER, MODEL_LAYERS, VALUES, DocumentError
 from gnomon.data.foreign_documents.json_documents import check_structure, decode_json, read_json_file, read_text_file
+from gnomon.generation.subjects.embedded import converted_folder
 
 CONFIG = "config.json"
+EMBEDDED = "embedded"
+"""Name of the subject that comes with a package."""
 WEIGHT_INDEX = "model.safetensors.index.json"
 INDEXES = {WEIGHT_INDEX: ".safetensors", "pytorch_model.bin.index.json": ".bin"}
 """Files that say which file holds which weight, with the ending of the files that they may name."""
@@ -46,6 +49,35 @@ def check_model_folder(folder: Path) -> None:
             check_structure(read_text_file(path), values=VALUES, place=path)
     for path in sorted(folder.glob("*.safetensors")):
         tensor_sizes(path)
+
+
+def described_layers(model: str) -> int | None:
+    """Number of layers that a model's configuration names; None where no file on this machine says it.
+
+    Neither weights nor the hub are asked: a design with a layer that the model lacks is refused before it is loaded.
+
+    Parameters
+    ----------
+    model : str
+        `embedded`, a folder, or a hub name whose configuration is in the hub's cache; of a GGUF file none is read.
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    folder = converted_folder() if model == EMBEDDED else Path(model).expanduser()
+    found: object = folder / CONFIG
+    try:
+        if not folder.is_dir():
+            found = None if model == EMBEDDED else try_to_load_from_cache(model, CONFIG)
+        config = read_json_file(Path(found)) if isinstance(found, str | Path) else None
+    except (DocumentError, HFValidationError, OSError):  # what is wrong is told when the model itself is loaded
+        return None
+    if not isinstance(config, Mapping):
+        return None
+    text = config.get("text_config")
+    parts = (config, text) if isinstance(text, Mapping) else (config,)
+    numbers = [part[name] for part in parts for name in _LAYERS if isinstance(part.get(name), int)]
+    return int(numbers[-1]) if numbers else None
 
 
 def _check_config(path: Path) -> None:
@@ -82,12 +114,44 @@ def check_weight_index(path: Path) -> None:
             )
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors of a folder that are loaded: those that its index names, or all where it has none.
+
+    Raises
+    ------
+    DocumentError
+        If the index is none.
+    """
+    if (index := folder / WEIGHT_INDEX).is_file():
+        check_weight_index(index)
+        content = read_json_file(index)
+        files = content.get("weight_map") if isinstance(content, dict) else None
+        named = set(map(str, files.values())) if isinstance(files, dict) else set()
+        return sorted(folder / name for name in named if (folder / name).is_file())
+    return sorted(folder.glob("*.safetensors"))
+
+
+def is_quantised(folder: Path) -> bool:
+    """Whether a folder's configuration says that its weights are quantised; they are then loaded as they lie there.
+
+    Raises
+    ------
+    DocumentError
+        If the configuration is broken.
+    """
+    config = read_json_file(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    parts = [config, *config.values()] if isinstance(config, dict) else []
+    return any(isinstance(part, Mapping) and bool(part.get("quantization_config")) for part in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class TensorSize:
-    """Name and number of values of one tensor."""
+    """Name of one tensor, number of values as its file counts them, their format there (`BF16`), and bytes."""
 
     name: str
     values: int
+    format: str
+    bytes: int
 
 
 def tensor_sizes(path: Path) -> list[TensorSize]:
@@ -121,7 +185,7 @@ def _tensor_size(path: Path, name: str, entry: object, end: int) -> TensorSize:
         shape: object = entry.get("shape")
         offsets: object = entry.get("data_offsets")
         if _are_counts(shape) and _are_counts(offsets) and len(offsets) == 2 and offsets[0] <= offsets[1] <= end:
-            return TensorSize(name, prod(shape))
+            return TensorSize(name, prod(shape), str(entry.get("dtype")), offsets[1] - offsets[0])
     raise DocumentError(path, f"is damaged: tensor '{name[:80]}' lies outside the file or has no shape: copy it again")
 
 

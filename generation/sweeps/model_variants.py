@@ -74,7 +74,7 @@ def load_variant(
     subject = kind.load_engine_subject(name, model, **options)
     if adapter is None and ablate is None and preface is None:
         return subject
-    if not isinstance(subject, LoadedSubject):
+    if not isinstance(subject, LoadedSubject) and (adapter is not None or ablate is not None):
         raise InputError(f"subject '{name}': engine '{kind.name}' has no model in torch to change")
     changed = {"base": subject.revision}
     if adapter is not None:

@@ -1,36 +1,41 @@
-"""Generates trials on Ray actors, one per GPU or per group of cores; lost trials are generated again.
+"""Generates trials on Ray actors, one per GPU, per group of GPUs or per group of cores.
 
-An actor receives a part of the plan at a time. If an actor dies, it is replaced and its part is submitted again, so
-that a trial may be generated twice; the store keeps one trial per id.
+What an actor does is here, and on which cluster; `gnomon.generation.sweeps.ray_actors` starts and replaces actors, and
+`gnomon.generation.sweeps.ray_pool` gives them their work.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gnomon.data.errors import GnomonError, MissingPackageError, install_hint
+from gnomon.data.errors import GnomonError, InputError, MissingPackageError, install_hint
 from gnomon.data.records import Trial
 from gnomon.generation.engine.base import ENGINES, TORCH
 from gnomon.generation.model_folders import CACHE
 from gnomon.generation.prompts.protocol import Protocol
 from gnomon.generation.subjects.environment import describe_environment
-from gnomon.generation.subjects.loading import EMBEDDED
+from gnomon.generation.subjects.model_documents import EMBEDDED
 from gnomon.generation.sweeps.model_variants import load_variant
+from gnomon.generation.sweeps.ray_actors import WAIT_SECONDS, ActorKind, Say
+from gnomon.generation.sweeps.ray_pool import RayCluster
 from gnomon.generation.sweeps.trial_design import PlannedTrial, SweepDesign, VectorRecord
 
-CORES, PART, PARTS_EACH, TRIES = 8, 128, 4, 3
+CORES = 8
 PATIENCE = 5.0
 """Seconds to wait for a cluster to answer at its address."""
-Say = Callable[[str], None]
+RAY_SETTINGS = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": "20"}
+"""Actors without a GPU see none; seconds after a cluster's head is lost after which Ray ends this process (60)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class SubjectInfo:
 
 
 class RayWorker:
-    """One actor: a process with the subject loaded.
+    """One actor: a process that loads the subject and generates trials. Creating it is quick; `load` takes long.
 
     Parameters
     ----------
@@ -68,23 +73,24 @@ class RayWorker:
     def __init__(
         self, name: str, model: str, options: dict[str, Any], rows: int | None, cores: int, engine: str = TORCH
     ) -> None:
+        self._name, self._model, self._options = name, model, options
+        self._rows, self._cores, self._engine = rows, cores, engine
+
+    def load(self) -> SubjectInfo:
+        """Load the subject; returns its name, revision and sizes, without its weights."""
         import torch
 
-        torch.set_num_threads(cores)
-        self._subject = load_variant(ENGINES.find(engine), name, model, **options)
-        self._rows, self._engine = rows, engine
-
-    def subject_info(self) -> SubjectInfo:
-        """The subject's name, revision and sizes, without its weights."""
-        subject = self._subject
+        torch.set_num_threads(self._cores)
+        subject = load_variant(ENGINES.find(self._engine), self._name, self._model, **self._options)
+        self._subject = subject
         sizes = (subject.layers, subject.width, subject.parameters)
         files = getattr(subject, "files", "")
         return SubjectInfo(subject.name, subject.revision, *sizes, files, describe_environment(subject))
 
     def prepare_worker(
         self, design: SweepDesign, protocols: Sequence[Protocol], vectors: Any = None
-    ) -> tuple[list[VectorRecord], dict[str, str]]:
-        """Prepare a design; returns the vectors in use as the store keeps them, and the hashes of its prompts.
+    ) -> tuple[list[VectorRecord], dict[str, str], Any]:
+        """Prepare a design, and forget parts of an earlier one.
 
         Parameters
         ----------
@@ -94,128 +100,105 @@ class RayWorker:
             Its protocols, loaded.
         vectors : mapping of (str, int) to ConceptVector, optional
             Vectors that another actor made; by default they are made or read here.
-        """
-        from gnomon.generation.sweeps.trial_factory import TrialFactory
-
-        self._maker = TrialFactory(self._subject, design, protocols, self._rows, self._engine, vectors)
-        return list(self._maker.vector_records()), self._maker.prompt_hashes()
-
-    def made_vectors(self) -> Any:
-        """The vectors in use, for other actors."""
-        return dict(self._maker.vectors)
-
-    def make_trials(self, planned: Sequence[PlannedTrial]) -> list[Trial]:
-        """The trials of a part of the plan."""
-        return list(self._maker.make_trials(planned))
-
-
-@dataclass
-class _WorkPart:
-    """A part of the plan, and how often its actor died."""
-
-    planned: Sequence[PlannedTrial]
-    tries: int = 0
-
-
-@dataclass
-class RayCluster:
-    """Actors that generate trials of one subject; implements `gnomon.generation.sweeps.runner.TrialWorkers`.
-
-    Parameters
-    ----------
-    start : callable
-        Starts one actor and returns its handle.
-    number : int
-        Number of actors.
-    say : callable
-        Takes one line for the user.
-    actors : list
-        Handles of the actors; filled when the object is created.
-    """
-
-    start: Callable[[], Any]
-    number: int
-    say: Say
-    actors: list[Any] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Start the actors and ask the first one what it has loaded."""
-        self.actors = [self.start() for _ in range(self.number)]
-        self.subject = _ray_get(self.actors[0].subject_info.remote())
-
-    def prepare_worker(self, design: SweepDesign, protocols: Sequence[Protocol]) -> Iterable[VectorRecord]:
-        """Prepare all actors. The first makes the vectors, and all others use the same ones, on whatever machine.
-
-        Parameters
-        ----------
-        design : SweepDesign
-            The design.
-        protocols : sequence of Protocol
-            Its protocols, loaded.
 
         Returns
         -------
-        iterable of VectorRecord
-            The vectors in use.
-
-        Raises
-        ------
-        GnomonError
-            If a prompt has other tokens on another machine.
+        records : list of VectorRecord
+            The vectors in use as the store keeps them.
+        prompts : dict of str to str
+            Hash of the token ids of each prompt, by hash of its protocol.
+        made : mapping of (str, int) to ConceptVector, or None
+            The vectors, for other actors, if they were made here.
         """
-        import ray
+        from gnomon.generation.sweeps.trial_factory import TrialFactory
 
-        first, *others = self.actors
-        facts, self._prompts = _ray_get(first.prepare_worker.remote(design, protocols))
-        self._design = design, protocols, ray.put(_ray_get(first.made_vectors.remote()))
-        for _, prompts in _ray_get([actor.prepare_worker.remote(*self._design) for actor in others]):
-            if prompts != self._prompts:
-                raise GnomonError(
-                    f"ray: subject '{self.subject.name}' reads other tokens on another machine: install the same "
-                    "versions and copy the same model everywhere"
-                )
-        records: list[VectorRecord] = facts
-        return records
+        self._parts: deque[Sequence[PlannedTrial]] = deque()
+        self._running: Iterator[Trial] | None = None
+        self._maker = TrialFactory(self._subject, design, protocols, self._rows, self._engine, vectors)
+        made = dict(self._maker.vectors) if vectors is None else None
+        return list(self._maker.vector_records()), self._maker.prompt_hashes(), made
 
-    def prompt_hashes(self) -> Mapping[str, str]:
-        """Hash of the token ids of each prompt of the prepared design, by hash of its protocol."""
-        prompts: Mapping[str, str] = self._prompts
-        return prompts
+    def work(self, planned: Sequence[PlannedTrial] | None, seconds: float) -> tuple[list[Trial], int]:
+        """Generate for some time, and at least one trial if any is left.
 
-    def make_trials(self, planned: Sequence[PlannedTrial]) -> Iterator[Trial]:
-        """Yield the trials, part by part as they arrive."""
-        import ray
-        from ray.exceptions import RayActorError
+        Parameters
+        ----------
+        planned : sequence of PlannedTrial or None
+            A further part of the plan, done after those that were given before.
+        seconds : float
+            Time after which the trials that are finished are returned; what runs goes on in the next call.
 
-        size = max(1, min(PART, ceil(len(planned) / (self.number * PARTS_EACH))))
-        waiting = deque(_WorkPart(planned[begin : begin + size]) for begin in range(0, len(planned), size))
-        running: dict[Any, tuple[int, _WorkPart]] = {}
-        idle = list(range(self.number))
-        while waiting or running:
-            while waiting and idle:
-                place, part = idle.pop(), waiting.popleft()
-                running[self.actors[place].make_trials.remote(part.planned)] = (place, part)
-            (done, *_), _ = ray.wait(list(running))
-            place, part = running.pop(done)
-            try:
-                yield from _ray_get(done)
-            except RayActorError as error:
-                waiting.appendleft(self._resubmit_part(part, error))
-                self.actors[place] = self.start()
-                self.actors[place].prepare_worker.remote(*self._design)
-            idle.append(place)
+        Returns
+        -------
+        trials : list of Trial
+            Finished trials.
+        finished : int
+            Number of parts that were finished.
+        """
+        if planned is not None:
+            self._parts.append(planned)
+        end, made, finished = time.monotonic() + seconds, [], 0
+        while self._running is not None or self._parts:
+            if self._running is None:
+                self._running = self._maker.make_trials(self._parts.popleft())
+            trial = next(self._running, None)
+            if trial is None:
+                self._running, finished = None, finished + 1
+                continue
+            made.append(trial)
+            if time.monotonic() >= end:
+                break
+        return made, finished
 
-    def _resubmit_part(self, part: _WorkPart, error: Exception) -> _WorkPart:
-        """The part of a dead actor, to be submitted again; raises `GnomonError` at the last attempt."""
-        part.tries += 1
-        if part.tries == TRIES:
-            why = str(error).strip().splitlines()[0]
-            raise GnomonError(
-                f"ray: {TRIES} actors died on the same {len(part.planned)} trials ({why}): look at memory and at Ray's "
-                "logs; what was stored is safe, and the same command goes on"
-            ) from error
-        self.say(f"ray: an actor died; its {len(part.planned)} trials are given to a new one")
-        return part
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """Which part of which cluster is used.
+
+    Attributes
+    ----------
+    address : str or None
+        Address of a Ray cluster, HOST:PORT or `ray://HOST:PORT`; None starts Ray on this machine.
+    cores : int
+        CPU cores per actor, if there is no GPU.
+    gpus : int or None
+        GPUs to use together; None means all that the cluster has, also when it grows or shrinks.
+    gpus_per_actor : int
+        GPUs of one actor, on one machine: a model that needs several is distributed over them.
+    wait_seconds : float
+        Seconds without any placed actor after which the run ends.
+
+    Raises
+    ------
+    InputError
+        If `gpus` is not a multiple of `gpus_per_actor`.
+    """
+
+    address: str | None = None
+    cores: int = CORES
+    gpus: int | None = None
+    gpus_per_actor: int = 1
+    wait_seconds: float = WAIT_SECONDS
+
+    def __post_init__(self) -> None:
+        """Check that actors can have what is asked."""
+        if self.gpus is not None and self.gpus % self.gpus_per_actor:
+            raise InputError(
+                f"--gpus {self.gpus}: {self.gpus_per_actor} GPUs of each actor do not divide that: choose a multiple"
+            )
+
+    def actor_needs(self, nodes: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Ray resources of one actor: GPUs where some are asked for or there, else cores of the largest machine.
+
+        Parameters
+        ----------
+        nodes : sequence of mapping
+            Machines, as `ray.nodes()` lists them.
+        """
+        has = [node["Resources"] for node in nodes if node["Alive"]]
+        if self.gpus is not None or self.gpus_per_actor > 1 or any(each.get("GPU", 0) >= 1 for each in has):
+            return {"GPU": self.gpus_per_actor}
+        return {"CPU": min([self.cores, max([1, *(int(each.get("CPU", 0)) for each in has)])])}
 
 
 @contextmanager
@@ -223,10 +206,9 @@ def ray_cluster(
     name: str,
     model: str,
     options: dict[str, Any],
+    cluster: ClusterOptions = ClusterOptions(),
     *,
-    address: str | None = None,
     rows: int | None = None,
-    cores: int = CORES,
     engine: str = TORCH,
     say: Say = print,
 ) -> Iterator[RayCluster]:
@@ -241,13 +223,11 @@ def ray_cluster(
     model : str
         Model of the subject, as for `load_subject`.
     options : dict
-        Further arguments of `load_subject`.
-    address : str, optional
-        Address of a Ray cluster, HOST:PORT or `ray://HOST:PORT`; None starts Ray on this machine.
+        Further arguments of `load_subject`. A subject on several GPUs of an actor has `device` auto, if none is given.
+    cluster : ClusterOptions
+        Which part of which cluster is used.
     rows : int, optional
         Rows that run together in one actor; by default as many as fit in memory.
-    cores : int
-        CPU cores per actor, if there is no GPU.
     engine : str
         Name of a registered engine.
     say : callable
@@ -258,27 +238,56 @@ def ray_cluster(
     MissingPackageError
         If Ray is not installed.
     GnomonError
-        If the cluster cannot be reached, or actors die repeatedly.
+        If the cluster cannot be reached, no actor gets what it needs, or actors die repeatedly.
     """
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for setting, value in RAY_SETTINGS.items():
+        os.environ.setdefault(setting, value)
     try:
         import ray
     except ModuleNotFoundError as error:
         raise MissingPackageError(f"engine ray: the package ray is not installed: {install_hint('ray')}") from error
-    _check_reachable(address)
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    _check_reachable(cluster.address)
     model = _absolute_model(model)
-    with TemporaryDirectory(prefix="gnomon-ray-") as empty:
-        _start_ray(ray, address, Path(empty))
+    if cluster.gpus_per_actor > 1 and options.get("device") is None:
+        options = {**options, "device": "auto"}
+    with TemporaryDirectory(prefix="gnomon-ray-") as empty, no_cluster_messages():
+        _start_ray(ray, cluster.address, Path(empty))
         try:
-            there = ray.cluster_resources()
-            gpus, cpus = int(there.get("GPU", 0)), int(there.get("CPU", 1))
-            cores = min(cores, cpus)
-            number, each = (gpus, {"num_gpus": 1}) if gpus else (max(1, cpus // cores), {"num_cpus": cores})
-            say(f"ray: {number} actor{'s' if number > 1 else ''}, each with {'a GPU' if gpus else f'{cores} cores'}")
-            worker = ray.remote(**each)(RayWorker)
-            yield RayCluster(lambda: worker.remote(name, model, options, rows, cores, engine), number, say)
+            needs = cluster.actor_needs(ray.nodes())
+            if cluster.address and "GPU" not in needs:
+                say(
+                    "ray: the cluster has no GPU, actors use cores: give --gpus N if machines with GPUs start on demand"
+                )
+            cores = int(needs.get("CPU", cluster.cores))
+            worker = ray.remote(num_cpus=needs.get("CPU", 0), num_gpus=needs.get("GPU", 0), max_restarts=0)(RayWorker)
+
+            def start(group: Any) -> Any:
+                there = worker.options(scheduling_strategy=PlacementGroupSchedulingStrategy(group))
+                return there.remote(name, model, options, rows, cores, engine)
+
+            wanted = None if cluster.gpus is None else cluster.gpus // cluster.gpus_per_actor
+            yield RayCluster(name, ActorKind(needs, start), say, wanted, cluster.wait_seconds)
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def no_cluster_messages() -> Iterator[None]:
+    """Context manager in which Ray prints nothing of lost machines and processes.
+
+    It prints some fifty lines of their logs to the standard output, where a result may stand, and `log_to_driver` does
+    not keep it from that.
+    """
+    from ray._private import worker
+
+    shown = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *_given, **_named: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = shown
 
 
 def _start_ray(ray: Any, address: str | None, empty: Path) -> None:
@@ -291,9 +300,12 @@ def _start_ray(ray: Any, address: str | None, empty: Path) -> None:
         os.environ[CACHE] = str(Path(cache).expanduser().absolute())
     quiet = {"log_to_driver": False, "configure_logging": False}
     own = {} if address else {"include_dashboard": False}
+    terminated = signal.getsignal(signal.SIGTERM)
     try:
         with chdir(empty):
             ray.init(address=address or "local", **quiet, **own)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminated)  # Ray's own ends this process with a trace, and status 134
     except (ConnectionError, RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise GnomonError(f"ray: no cluster at '{address}': {first}: start one with 'ray start --head'") from error
@@ -317,16 +329,3 @@ def _check_reachable(address: str | None) -> None:
             f"ray: nothing answers at '{address}' ({error}): start a cluster there with 'ray start --head', or leave "
             "--address out and Ray starts on this machine"
         ) from error
-
-
-def _ray_get(reference: Any) -> Any:
-    """Result of a Ray reference; a GnomonError of an actor is raised unchanged."""
-    import ray
-    from ray.exceptions import RayTaskError
-
-    try:
-        return ray.get(reference)
-    except RayTaskError as error:
-        if isinstance(error.cause, GnomonError):
-            raise error.cause from None
-        raise

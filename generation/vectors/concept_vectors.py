@@ -19,6 +19,7 @@ from gnomon.data.errors import InputError
 from gnomon.data.files import cache_folder
 from gnomon.data.records import canonical_hash
 from gnomon.generation.engine.counter_rng import direction_noise
+from gnomon.generation.engine.forward import model_parts
 from gnomon.generation.engine.injection import VectorAddition, decoder_blocks, injection_hooks
 from gnomon.generation.model_folders import whole_file, writing_to
 from gnomon.generation.prompts.protocol import ProtocolMessage
@@ -86,8 +87,7 @@ def concept_vectors(
     wanted = [(concept, layer) for concept in concepts for layer in layers]
     if kind.lender not in ("", subject.revision):
         return {pair: _lent_vector(subject, *pair, kind) for pair in wanted}
-    missing = [pair for pair in wanted if not _is_whole(_vector_path(subject, *pair, kind))]
-    if missing:
+    if missing := missing_vectors(subject, concepts, layers, kind):
         for vector in _make_vectors(subject, missing, kind):
             _save_vector(subject, vector, kind)
     return {pair: load_vector(subject, *pair, kind) for pair in wanted}
@@ -103,6 +103,47 @@ def _lent_vector(subject: LoadedSubject, concept: str, layer: int, kind: VectorM
         )
     recipe = recipe_of(subject.revision, concept, layer, kind)
     return replace(load_vector(lender, concept, layer, own), recipe=recipe, hash=canonical_hash(recipe))
+
+
+def missing_vectors(
+    subject: LoadedSubject, concepts: Sequence[str], layers: Sequence[int], kind: VectorMethod = PLAIN
+) -> list[tuple[str, int]]:
+    """Concepts and layers of which a subject has no vector in the cache folder.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The subject; no model is needed.
+    concepts : sequence of str
+        Concepts.
+    layers : sequence of int
+        Indices of the blocks, from 0.
+    kind : VectorMethod
+        Method and scale of the vectors.
+    """
+    wanted = [(concept, layer) for concept in concepts for layer in layers]
+    return [pair for pair in wanted if not _is_whole(_vector_path(subject, *pair, kind))]
+
+
+def adopt_vectors(
+    subject: LoadedSubject, vectors: Mapping[tuple[str, int], ConceptVector], kind: VectorMethod = PLAIN
+) -> None:
+    """Save vectors that the same weights gave under another revision, under the recipes of a subject.
+
+    For a subject whose engine has no model in torch: its vectors are those of the model that transformers runs.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The subject; no model is needed.
+    vectors : mapping of (str, int) to ConceptVector
+        The vectors, by concept and layer.
+    kind : VectorMethod
+        Method and scale of the vectors.
+    """
+    for (concept, layer), vector in vectors.items():
+        recipe = recipe_of(subject.revision, concept, layer, kind)
+        _save_vector(subject, replace(vector, recipe=recipe, hash=canonical_hash(recipe)), kind)
 
 
 def check_layers(subject: Any, layers: Sequence[int]) -> None:
@@ -244,7 +285,7 @@ def _block_outputs(model: Any, ids: Tensor, layers: Sequence[int]) -> dict[int, 
 
     handles = [blocks[layer].register_forward_hook(catcher(layer)) for layer in layers]
     try:
-        model(input_ids=ids, use_cache=False, logits_to_keep=1)
+        model_parts(model).last_logits(ids)
     finally:
         for handle in handles:
             handle.remove()
@@ -264,10 +305,9 @@ def _steering_effects(
             VectorAddition(v.layer, v.tensor * (lengths[v.layer] / max(v.norm, 1e-12)), len(prompt) - 1) for v in part
         ]
         ids = torch.tensor([prompt], device=subject.model_device).expand(len(part) + 1, -1)
-        places = torch.arange(len(prompt), device=subject.model_device).expand(len(part) + 1, -1)
         with injection_hooks(subject.model, [None, *dosed]):
-            output = subject.model(input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=1)
-        shares = output.logits[:, -1].float().log_softmax(dim=-1)
+            logits = model_parts(subject.model).last_logits(ids)
+        shares = logits.float().log_softmax(dim=-1)
         for row, vector in enumerate(part, start=1):
             words = _first_tokens(subject, vector.concept)
             rises.append(round(float(shares[row, words].logsumexp(0) - shares[0, words].logsumexp(0)), 4))

@@ -22,9 +22,9 @@ from gnomon.data.arms import ARMS
 from gnomon.data.errors import InputError
 from gnomon.data.files import cache_folder, write_atomically
 from gnomon.data.records import Arm, canonical_hash, trial_seed
-from gnomon.generation.engine.forward import hidden_states
+from gnomon.generation.caches.kv_cache import BeginningCache, Pairs, pairs_of
+from gnomon.generation.engine.forward import POSITIONS, hidden_states, model_parts
 from gnomon.generation.engine.injection import VectorAddition, injection_hooks
-from gnomon.generation.engine.kv_cache import BeginningCache, Pairs, pairs_of
 from gnomon.generation.prompts.neutral_questions import NEUTRAL_QUESTIONS
 from gnomon.generation.prompts.protocol import ProtocolMessage
 from gnomon.generation.prompts.tokenization import encode_text, render_messages
@@ -91,13 +91,19 @@ class NextTokenEffect:
         """
         found = torch.zeros(len(deltas), dtype=torch.float64)
         for place, (prompt, plain) in enumerate(zip(self._prompts, self._plain, strict=True)):
-            found += self._effect_of(plain, self._last_token(place, prompt, layer, deltas))
+            found += self._effect_of(plain, self._steered_rows(place, prompt, layer, deltas))
         return found / len(self._prompts)
 
     def _effect_of(self, plain: Tensor, steered: Tensor) -> Tensor:
         if self._match == KL:
             return (plain.exp() * (plain - steered)).sum(dim=-1)
         return (_entropy(steered) - _entropy(plain)).abs()
+
+    def _steered_rows(self, place: int, prompt: Sequence[int], layer: int, deltas: Sequence[Tensor]) -> Tensor:
+        """Log-probabilities of the next token; only keys and values by position go on from one row to many."""
+        if model_parts(self._subject.model).form.cache == POSITIONS:
+            return self._last_token(place, prompt, layer, deltas)
+        return self._next_token(prompt, [VectorAddition(layer, delta, len(prompt) - 1) for delta in deltas])
 
     @torch.no_grad()
     def _last_token(self, place: int, prompt: Sequence[int], layer: int, deltas: Sequence[Tensor]) -> Tensor:
@@ -106,7 +112,7 @@ class NextTokenEffect:
         if place not in self._begun:
             cache = DynamicCache()
             ids = torch.tensor([list(prompt[:-1])], device=device)
-            model.base_model(input_ids=ids, past_key_values=cache, use_cache=True)
+            model_parts(model).body(input_ids=ids, past_key_values=cache, use_cache=True)
             self._begun[place] = pairs_of(cache)
         last, at = torch.tensor([[prompt[-1]]], device=device), torch.tensor([[before]], device=device)
         shared = BeginningCache(self._begun[place], before, self._subject.layers)
@@ -139,10 +145,9 @@ class NextTokenEffect:
         """Log-probabilities of the next token, float64, shape (rows, vocabulary)."""
         model, device = self._subject.model, self._subject.model_device
         ids = torch.tensor([prompt], device=device).expand(len(additions), -1)
-        places = torch.arange(len(prompt), device=device).expand(len(additions), -1)
         with injection_hooks(model, [() if one is None else (one,) for one in additions]):
-            output = model(input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=1)
-        logs: Tensor = output.logits[:, -1].double().log_softmax(dim=-1).cpu()
+            logits = model_parts(model).last_logits(ids)
+        logs: Tensor = logits.double().log_softmax(dim=-1).cpu()
         return logs
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gnomon.data.errors import InputError
+from gnomon.generation.engine.forward import model_parts
 from gnomon.generation.engine.injection import VectorAddition, decoder_blocks, injection_hooks
 from gnomon.generation.prompts.tokenization import encode_text
 from gnomon.generation.subjects.loading import LoadedSubject
@@ -78,16 +79,16 @@ def lens_log_probabilities(
     with injection_hooks(subject.model, [tuple(additions)]):
         handles = [blocks[layer].register_forward_hook(keep(layer)) for layer in layers]
         try:
-            _run_model(subject.model, torch.tensor([list(prompt)], device=device))
+            model_parts(subject.model).last_logits(torch.tensor([list(prompt)], device=device))
         finally:
             for handle in handles:
                 handle.remove()
     handle = blocks[len(blocks) - 1].register_forward_hook(put)
     try:
-        logits = _run_model(subject.model, torch.tensor([[prompt[-1]]] * len(layers), device=device))
+        logits = model_parts(subject.model).last_logits(torch.tensor([[prompt[-1]]] * len(layers), device=device))
     finally:
         handle.remove()
-    return logits[:, -1].double().log_softmax(dim=-1).cpu()
+    return logits.double().log_softmax(dim=-1).cpu()
 
 
 def read_word(
@@ -128,9 +129,3 @@ def read_word(
         LensReading(layer, float(row[tokens].logsumexp(0)), int(rank))
         for layer, row, rank in zip(layers, logs, ranks, strict=True)
     ]
-
-
-def _run_model(model: Any, ids: Tensor) -> Tensor:
-    places = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
-    logits: Tensor = model(input_ids=ids, position_ids=places, use_cache=False, logits_to_keep=1).logits
-    return logits

@@ -7,8 +7,7 @@ import pandas as pd
 from gnomon.api.audit_report import AuditReport
 from gnomon.api.frame_store import read_frames, store_frames
 from gnomon.calibration.audit.document import audit_study
-from gnomon.calibration.labels.views import VIEWS
-from gnomon.data.errors import UnknownNameError
+from gnomon.calibration.labels.views import check_view
 
 
 def audit(
@@ -51,8 +50,7 @@ def audit(
     >>> audit.judges["gpt-x"].correctable  # doctest: +SKIP
     False
     """
-    if view not in VIEWS:
-        raise UnknownNameError(f"label view '{view}' is not known: choose from {', '.join(VIEWS)}")
+    check_view(view)
     store = store_frames(read_frames(trials, verdicts, labels), rule)
     try:
         return AuditReport(audit_study(store, view=view))

@@ -13,16 +13,18 @@ from pathlib import Path
 
 from torch import Tensor
 
-from gnomon.data.errors import GnomonError, InputError
+from gnomon.data.errors import GnomonError, InputError, missing_packages_named
 from gnomon.data.readings import ANSWER, OptionReading
 from gnomon.data.records import Span
 from gnomon.generation.engine.base import EngineAnswer, ReadingRequest, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
+from gnomon.generation.engine.steering_probe import load_steerable_subject
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.prompts.protocol import Protocol, ProtocolMessage
 from gnomon.generation.prompts.protocol_parts import PlainFormat, parse_measure
 from gnomon.generation.prompts.tokenization import make_prompt
-from gnomon.generation.subjects.loading import EMBEDDED, LoadedSubject, load_subject
+from gnomon.generation.subjects.loading import LoadedSubject
+from gnomon.generation.subjects.model_documents import EMBEDDED
 from gnomon.generation.vectors.concept_vectors import concept_vectors
 from gnomon.generation.vectors.vector_spec import MEAN, RAW, VectorMethod
 
@@ -194,6 +196,7 @@ class SteeredModel:
         return answer
 
 
+@missing_packages_named()
 def load_model(
     name_or_path: str | Path = EMBEDDED, *, dtype: str = "float32", device: str | None = None
 ) -> LoadedSubject:
@@ -214,9 +217,10 @@ def load_model(
         If there is no such model, or it cannot be loaded without running its authors' code.
     """
     text = str(name_or_path)
-    return load_subject(Path(text).name or text, text, dtype=dtype, device=device)
+    return load_steerable_subject(Path(text).name or text, text, dtype=dtype, device=device)
 
 
+@missing_packages_named()
 def concept_vector(
     model: LoadedSubject, concept: str, layer: int, *, method: str = MEAN, scale: str = RAW
 ) -> SteeringVector:
@@ -248,6 +252,7 @@ def concept_vector(
 
 
 @contextmanager
+@missing_packages_named()
 def steer(
     model: LoadedSubject, vector: SteeringVector, *, strength: float = 1.0, span: str = Span.GENERATION
 ) -> Iterator[SteeredModel]:

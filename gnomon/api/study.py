@@ -16,7 +16,7 @@ from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.chain.session import OpenStudy, opened
 from gnomon.chain.trial_generation import GenerateOptions, SweepForecast, SweepSummary
 from gnomon.data.arms.battery_measures import ITEMS
-from gnomon.data.errors import GnomonError, InputError
+from gnomon.data.errors import GnomonError, InputError, missing_packages_named
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.study_file import StudyFile
@@ -131,6 +131,7 @@ class Study:
         """The fits that the study's data are for: `published`, or `judged` and `corrected`."""
         return fitting.fittable_views(self.opened)
 
+    @missing_packages_named()
     def generate(
         self, *, subjects: Sequence[str] = (), concepts: Sequence[str] = (), options: GenerateOptions | None = None
     ) -> GenerationResult:
@@ -175,6 +176,7 @@ class Study:
         options = options or trial_generation.DEFAULT_OPTIONS
         return trial_generation.forecast_generation(self.opened, subjects, concepts, options, timed=timed)
 
+    @missing_packages_named()
     def battery(
         self,
         *,
@@ -207,6 +209,7 @@ class Study:
 
         return run_battery(self.opened, subjects, tasks, items, options or trial_generation.DEFAULT_OPTIONS)
 
+    @missing_packages_named()
     def judge(
         self, *, judges: Sequence[str] = (), limit: int | None = None, incomplete: Incomplete = "raise"
     ) -> JudgeResults[JudgeReport]:
@@ -298,6 +301,7 @@ class Study:
         """
         return verdict_collection.release_reservations(self.opened, judges)
 
+    @missing_packages_named()
     def attack(self, *, judges: Sequence[str] = (), incomplete: Incomplete = "raise") -> JudgeResults[FlipRateReport]:
         """How often instructions hidden in a response change each judge's verdict; no trial is judged.
 
@@ -312,6 +316,7 @@ class Study:
         """Stored verdicts under the study's outcome rule and `rule`, or every rule there is; asks no judge."""
         return verdict_collection.recount_verdicts(self.opened, rule)
 
+    @missing_packages_named()
     def audit(self, view: str | None = None) -> AuditReport:
         """Measure the newest version of each judge against the labels of one view, by default the study's."""
         from gnomon.api.audit_report import AuditReport
@@ -326,6 +331,7 @@ class Study:
 
         return audit_views(self.store, views=list(views) or VIEWS)
 
+    @missing_packages_named()
     def card(self, judge: str | None = None, *, view: str | None = None) -> CalibrationCard:
         """The calibration card of one judge version: its errors, what they rest on, what may be built on it.
 
@@ -355,6 +361,7 @@ class Study:
         document = audit_views(self.store, views=[chosen], judges=[version])
         return make_card(self.store, document, version, view=chosen)
 
+    @missing_packages_named()
     def fit(
         self,
         view: str | None = None,
@@ -393,6 +400,7 @@ class Study:
         stored = fitting.fit_view(self.opened, view or self.views[-1], options, judge)
         return StudyFit(self.opened, stored, options)
 
+    @missing_packages_named()
     def plan(
         self,
         *,
@@ -446,6 +454,7 @@ class Study:
             seed=self.file.fit.seed,
         )
 
+    @missing_packages_named()
     def report(self, out: str | Path = "report.html", paper: str = "a4") -> Path:
         """Write the report and return its path.
 

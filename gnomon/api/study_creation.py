@@ -14,6 +14,7 @@ from gnomon.data.errors import InputError, StudyFileError
 from gnomon.data.files import write_atomically
 from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.data.foreign_documents.toml_documents import decode_toml
+from gnomon.data.foreign_documents.validation_words import first_problem
 from gnomon.study_file import FILE, StudyFile
 
 Table = Mapping[str, object]
@@ -111,10 +112,6 @@ def _checked_text(file: Path, content: Table) -> str:
     try:
         StudyFile.model_validate(held)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the study"
-        problem = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            problem = "there is no such key; see docs/study-file.md for those there are"
-        raise StudyFileError(f"{file}: not written: {key}: {problem}") from error
+        told = first_problem(error, document=held)
+        raise StudyFileError(f"{file}: not written: {told}: see docs/study-file.md for keys and values") from error
     return text

@@ -123,7 +123,7 @@ def fit_view(study: OpenStudy, view: str, options: FitOptions, judge: str | None
         return fit.fit_published(study.store, **how)
     study.file.select_known("judge", load_settings(study.store).judges, [judge] if judge else [])
     _require_sizes(study.store)
-    if not study.store.count_rows(tables.verdicts):
+    if not study.store.has_rows(tables.verdicts):
         raise NotEnoughDataError(f"study '{study.file.name}' has no verdicts: run 'gnomon judge {study.folder}' first")
     if view == "judged":
         return fit.fit_judged(study.store, judge=judge, **how)
@@ -149,6 +149,12 @@ def fit_posterior(study: OpenStudy, stored: StoredFit, options: FitOptions | Non
     )
 
 
+def check_draws_file(out: Path) -> None:
+    """Raise `InputError` if the folder of a file for draws is not there."""
+    if not out.parent.is_dir():
+        raise InputError(f"{out.parent}: is not a folder: make it, or name another file")
+
+
 def write_draws(study: OpenStudy, fits: Sequence[StoredFit], out: Path) -> list[Path]:
     """Write all draws of each fit that passed, for ArviZ.
 
@@ -172,8 +178,7 @@ def write_draws(study: OpenStudy, fits: Sequence[StoredFit], out: Path) -> list[
     from gnomon.stats.fitted_posterior import write_netcdf
     from gnomon.stats.results import PASSED
 
-    if not out.parent.is_dir():
-        raise InputError(f"{out.parent}: is not a folder: make it, or name another file")
+    check_draws_file(out)
     written = []
     for stored in fits:
         if stored.status == PASSED:

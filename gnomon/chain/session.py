@@ -16,7 +16,7 @@ from gnomon.chain.planned_scope import planned_design, planned_scope
 from gnomon.chain.progress import SILENT, ProgressListener
 from gnomon.chain.subject_axes import has_subject_axes
 from gnomon.data import bundled
-from gnomon.data.errors import StudyFileError
+from gnomon.data.errors import InputError, StudyFileError
 from gnomon.data.facts import FACTS
 from gnomon.data.files import write_atomically
 from gnomon.data.maintenance.integrity import FAULTS, blame_wrong_row
@@ -68,7 +68,10 @@ def write_study_file(folder: Path, template: str, **values: Any) -> bool:
     path = folder / FILE
     if path.exists():
         return False
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: no folder can be made there ({error.strerror}): name another") from error
     text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
     write_atomically(path, text.encode())
     return True
@@ -266,6 +269,8 @@ def _study_settings(
     ]
     if variants or "variants" in held:
         settings["variants"] = variants
+    if file.design is None or "generates" in held:
+        settings["generates"] = file.design is not None
     if file.transport != TransportSpec() or "transport" in held:
         settings["transport"] = file.transport.as_settings()
     if file.fit.graded or "fit_graded" in held:

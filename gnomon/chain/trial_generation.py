@@ -88,7 +88,8 @@ class GenerateOptions:
     """How trials are generated: by which engine, and by this process or by the actors of a Ray cluster.
 
     `batch_size` None means as many rows as fit in memory. `engine` is the name of a registered engine; `here` stands
-    for the default one, and `ray` for the default one in Ray actors. `address` and `cores` are for Ray.
+    for the default one, and `ray` for the default one in Ray actors. `address`, `cores`, `gpus`, `gpus_per_actor` and
+    `wait` are for Ray, as `gnomon.generation.sweeps.ray_workers.ClusterOptions` has them; `wait` is in seconds.
     """
 
     batch_size: int | None = None
@@ -96,6 +97,16 @@ class GenerateOptions:
     address: str | None = None
     cores: int = 8
     ray: bool = False
+    gpus: int | None = None
+    gpus_per_actor: int = 1
+    wait: float = 15.0
+
+    def __post_init__(self) -> None:
+        """Check that nothing is asked of Ray without Ray."""
+        for_ray = {"--address": self.address, "--gpus": self.gpus, "--gpus-per-actor": self.gpus_per_actor > 1}
+        given = [option for option, value in for_ray.items() if value]
+        if given and not self.uses_ray:
+            raise InputError(f"generate: {given[0]} is for Ray: give --ray too")
 
     @property
     def uses_ray(self) -> bool:
@@ -183,12 +194,14 @@ def forecast_generation(
     Raises
     ------
     InputError
-        If the study holds counts or imported trials and has no design.
+        If the study holds counts or imported trials and has no design, or the time of Ray actors is asked for.
     UnknownNameError
         If the study lacks a subject or concept, or there is no such engine.
     """
     from gnomon.generation.sweeps.runner import estimate_sweep, plan_sweep
 
+    if timed and options.uses_ray:
+        raise InputError("generate: --time measures on this machine, not on Ray's: leave --time or --ray out")
     specs, design = requested_sweeps(study, subjects, concepts)
     kind, found = options.engine_kind(), []
     _check_designs(study, specs, design)
@@ -199,7 +212,8 @@ def forecast_generation(
         subject = _load_subject(study, spec, kind)
         plan = sweep_design(study, design, spec, subject.layers)
         estimate = estimate_sweep(study.store, subject, plan, options.batch_size, kind.name)
-        arms = _arm_forecasts(study, plan_sweep(plan, subject))
+        planned = plan_sweep(plan, subject)
+        arms = _arm_forecasts(planned, planned.without(study.store.trial_ids()))
         found.append(SweepForecast(subject=spec.name, **asdict(estimate), arms=arms))
     return found
 
@@ -215,17 +229,22 @@ def _count_sweep(study: OpenStudy, spec: SubjectSpec, design: DesignSpec) -> Swe
         spec.name, stored.get(spec.name, ""), layers or max(ANY_DEPTH, 1 + max(own.layers, default=0))
     )
     plan = plan_sweep(own, known)
-    arms = _arm_forecasts(study, plan)
-    planned, missing = len(plan.trials), sum(each.missing for each in arms)
-    tokens = plan.without(study.store.trial_ids()).most_tokens
+    left = plan.without(study.store.trial_ids())
+    planned, missing = len(plan.trials), len(left.trials)
     return SweepForecast(
-        subject=spec.name, planned=planned, already=planned - missing, missing=missing, tokens=tokens, arms=arms
+        subject=spec.name,
+        planned=planned,
+        already=planned - missing,
+        missing=missing,
+        tokens=left.most_tokens,
+        arms=_arm_forecasts(plan, left),
     )
 
 
-def _arm_forecasts(study: OpenStudy, plan: SweepPlan) -> tuple[ArmForecast, ...]:
+def _arm_forecasts(plan: SweepPlan, left: SweepPlan) -> tuple[ArmForecast, ...]:
+    """Trials of each arm: of a plan, and those of them that are left to generate."""
     planned = Counter(str(trial.condition.arm) for trial in plan.trials)
-    missing = Counter(str(trial.condition.arm) for trial in plan.without(study.store.trial_ids()).trials)
+    missing = Counter(str(trial.condition.arm) for trial in left.trials)
     return tuple(
         ArmForecast(arm=arm, planned=number, already=number - missing[arm], missing=missing[arm])
         for arm, number in planned.items()
@@ -335,14 +354,15 @@ def trial_workers(study: OpenStudy, spec: SubjectSpec, options: GenerateOptions)
     kind = options.engine_kind()
     _lend_vectors(study, spec, kind)
     if options.uses_ray:
-        from gnomon.generation.sweeps.ray_workers import ray_cluster
+        from gnomon.generation.sweeps.ray_workers import ClusterOptions, ray_cluster
 
-        loaded = (spec.name, spec.model, _known_options(study, spec, kind))
+        cluster = ClusterOptions(options.address, options.cores, options.gpus, options.gpus_per_actor, options.wait)
         with ray_cluster(
-            *loaded,
-            address=options.address,
+            spec.name,
+            spec.model,
+            _known_options(study, spec, kind),
+            cluster,
             rows=options.batch_size,
-            cores=options.cores,
             engine=kind.name,
             say=study.listener.tell,
         ) as workers:
@@ -427,12 +447,16 @@ def load_options(spec: SubjectSpec) -> dict[str, Any]:
 def _check_designs(study: OpenStudy, specs: Sequence[SubjectSpec], design: DesignSpec) -> None:
     """Refuse a design that makes no sense, and tell what is odd, as far as both show before a model is loaded."""
     from gnomon.generation.prompts.protocol import load_protocol
+    from gnomon.generation.subjects.model_documents import described_layers
+    from gnomon.generation.vectors.concept_vectors import check_layers
 
     for name in design.protocols:
         load_protocol(_protocol_path(study, name))
     for spec in specs:
         for line in strange_strengths(design, spec):
             study.listener.tell(line)
+        if (layers := described_layers(spec.model)) is not None:
+            check_layers(UnloadedSubject(spec.name, "", layers), planned_layers(design, spec, layers))
         depths = design.depths if spec.layers is None and spec.depths is None else spec.depths
         if not depths and all(rule.depth is None for rule in design.exclude):
             sweep_design(study, design, spec, None)

@@ -329,6 +329,11 @@ def _choose_judges(study: OpenStudy, names: Sequence[str]) -> ChosenJudges:
     from gnomon.judging.registry import build_judge
 
     known = [*(spec.name for spec in study.file.judges), *study.broken]
+    if not known:
+        held = "counts, without answers to judge" if study.file.counts else "no judge that can be asked"
+        raise InputError(
+            f"study '{study.file.name}' has {held}" + ("" if study.file.counts else ": add [[judges]] to study.toml")
+        )
     wanted = study.file.select_known("judge", known, names)
     training = bundled.calibration_set().training_pairs()
     concepts = list(load_settings(study.store).concepts)

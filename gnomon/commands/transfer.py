@@ -112,7 +112,7 @@ def _is_empty(store: Store) -> bool:
 
     The study file may be left from an import that was killed before storing any.
     """
-    return not store.count_rows(tables.trials) and not store.count_rows(tables.counts)
+    return not store.has_rows(tables.trials) and not store.has_rows(tables.counts)
 
 
 def _file_names(paths: Sequence[Path]) -> str:

@@ -18,8 +18,9 @@ from gnomon.calibration.results.panel import PanelSummary
 from gnomon.calibration.sequential.look_charges import charge_looks
 from gnomon.data.results import Estimate
 from gnomon.render.text_console import TextConsole
-from gnomon.stats.narrative.formatting import format_interval, format_percent
-from gnomon.stats.tables.estimate_table import Interval, show_cell
+from gnomon.stats.narrative.formatting import format_percent, join_names
+from gnomon.stats.tables.calibration.judge_tables import interval_cell, measure_text
+from gnomon.stats.tables.estimate_table import show_cell
 
 COUNTS = ("tp", "fp", "fn", "tn")
 MOST_PAIRS = 12
@@ -43,8 +44,11 @@ def print_audit(audit: AuditDocument) -> None:
         console.print(
             "No judge has read anything in this study: run 'gnomon generate', then 'gnomon judge', or import verdicts."
         )
-    for line in dict.fromkeys(f"Raters: {truth.words}" for truth in audit.truth.values()):
-        console.print(line)
+    views_of: dict[str, list[str]] = {}
+    for view, truth in audit.truth.items():
+        views_of.setdefault(truth.words, []).append(view)
+    for words, views in views_of.items():
+        console.print(f"Raters, {join_names(views)} labels: {words}")
     console.print()
     for version in dict.fromkeys(entry.version for entry in audit.judges):
         _print_judge(console, [entry for entry in audit.judges if entry.version == version])
@@ -82,9 +86,9 @@ def _print_panel(console: TextConsole, views: Mapping[str, PanelSummary]) -> Non
             continue
         console.print(Text("All judges combined, audit estimate", style="bold") + Text(f"  by {view} labels"))
         shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        shown.add_column("", no_wrap=True, min_width=15)
-        shown.add_column("erring independently", no_wrap=True, min_width=24)
-        shown.add_column("perhaps together", no_wrap=True)
+        shown.add_column("  judges' errors", no_wrap=True, min_width=15)
+        shown.add_column("independent", no_wrap=True, min_width=24)
+        shown.add_column("correlated", no_wrap=True)
         for name, row in known:
             signed = row is whole.net_detection_audit
             shown.add_row(f"  {name}", _format_estimate(row.independent, signed), _format_estimate(row.free, signed))
@@ -108,7 +112,10 @@ def _print_agreement(console: TextConsole, views: Mapping[str, Agreement]) -> No
         for name in ("  pair", "trials", "differ", "base rate", *(COEFFICIENTS[key] for key in SHOWN_COEFFICIENTS)):
             shown.add_column(name.removeprefix("Krippendorff's "), no_wrap=name != "  pair")
         for pair in ranked[:MOST_PAIRS]:
-            cells = ["too few" if pair.reason else _number_cell(getattr(pair, key)) for key in SHOWN_COEFFICIENTS]
+            cells = [
+                "too few" if pair.reason else measure_text(key, getattr(pair, key), "unknown")
+                for key in SHOWN_COEFFICIENTS
+            ]
             shown.add_row(
                 f"  {' and '.join(_told_names(pair))}",
                 f"{pair.n:,}",
@@ -121,7 +128,7 @@ def _print_agreement(console: TextConsole, views: Mapping[str, Agreement]) -> No
             if group.alpha is not None:
                 told = f"All {group.members} {group.group}, {group.n:,} trials: Krippendorff's alpha"
                 base = f", beside a base rate of {_base_cell(group)}" if group.base_rate is not None else ""
-                console.print(f"{told} {_number_cell(group.alpha)}{base}.")
+                console.print(f"{told} {measure_text('alpha', group.alpha)}{base}.")
         if len(pairs) > MOST_PAIRS:
             console.print(f"{len(pairs) - MOST_PAIRS:,} more pairs: --json lists all.")
         console.print()
@@ -143,7 +150,7 @@ def _base_cell(each: PairAgreement | GroupAgreement) -> str:
 def _format_estimate(estimate: Estimate | None, signed: bool) -> str:
     if estimate is None:
         return "not available"
-    return format_interval(estimate.value, estimate.low, estimate.high, sign=signed)
+    return show_cell(interval_cell(estimate), "difference" if signed else "rate")
 
 
 def _group_equal_views(entries: Sequence[JudgeAudit]) -> Iterator[list[JudgeAudit]]:
@@ -203,27 +210,14 @@ def _error_table(
 def _rate_cells(rates: ErrorRates) -> list[str]:
     counts = map(str, (rates.tp, rates.fp, rates.fn, rates.tn))
     mark = " (w)" if rates.is_weighted else ""
-    shown = [_rate_cell(each) for each in (rates.sensitivity, rates.specificity)]
-    return [*counts, *(f"{cell}{mark}" for cell in shown), _number_cell(rates.youden)]
-
-
-def _rate_cell(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "unknown"
-    return format_interval(estimate.value, estimate.low, estimate.high, sign=False)
-
-
-def _number_cell(estimate: Estimate | None) -> str:
-    """A coefficient, which is no rate: Youden's J, kappa, alpha."""
-    if estimate is None:
-        return "unknown"
-    return show_cell(Interval(estimate.value, estimate.low, estimate.high), "number")
+    shown = [measure_text(name, getattr(rates, name), "unknown") for name in ("sensitivity", "specificity", "youden")]
+    return [*counts, *(f"{cell}{mark}" for cell in shown[:2]), shown[2]]
 
 
 def _repeats_line(entry: JudgeAudit) -> Iterator[str]:
     twice = entry.consistency
     if twice:
-        same = _rate_cell(twice.same_outcome)
+        same = measure_text("agreement", twice.same_outcome)
         yield f"Asked again about {twice.trials} transcripts, it gives one outcome on {same} of them."
 
 
@@ -249,7 +243,7 @@ def _look_lines(audit: AuditDocument) -> Iterator[str]:
     for each in charge.rates:
         if each.view == audit.views[0] and each.version in newest:
             rates = [
-                f"{name} {_rate_cell(rate)}"
+                f"{name} {measure_text(name, rate)}"
                 for name, rate in (("sensitivity", each.sensitivity), ("specificity", each.specificity))
                 if rate is not None
             ]

@@ -5,19 +5,20 @@ from __future__ import annotations
 from rich.table import Table
 
 from gnomon.calibration.cards.calibration_card import CalibrationCard
-from gnomon.calibration.cards.card_sentences import LOW_CARD, arm_table, card_sentences, withheld_sentences
+from gnomon.calibration.cards.card_sentences import LOW_CARD, card_sentences, withheld_sentences
 from gnomon.render.text_console import TextConsole, bold_text
+from gnomon.stats.tables.calibration.card_tables import arm_table
 
 
 def print_card(card: CalibrationCard) -> None:
     """Print a card on stdout."""
     console = TextConsole()
-    frame = arm_table(card)
+    table = arm_table(card)
     shown = Table(title=bold_text(f"Calibration card of {card.basis.judge.name}"), box=None, pad_edge=False)
     shown.title_justify, shown.title_style = "left", ""
-    for name in frame.columns:
-        shown.add_column(name)
-    for row in frame.itertuples(index=False):
+    for column in table.columns:
+        shown.add_column(column.heading, no_wrap=True)
+    for row in table.texts():
         shown.add_row(*row)
     console.print(shown)
     for line in [*card_sentences(card), *withheld_sentences(card)]:

@@ -8,11 +8,10 @@ from rich.text import Text
 from gnomon.calibration.comparison.comparison_results import ArmComparison, PairedMeasure, RubricComparison
 from gnomon.calibration.comparison.comparison_sentences import format_change, judge_names
 from gnomon.calibration.comparison.policy_results import PolicyDocument
-from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.calibration.panel_worth.panel_results import PanelDocument, PanelWorth
-from gnomon.data.results import Estimate
 from gnomon.render.text_console import TextConsole
-from gnomon.stats.narrative.formatting import format_interval, format_percent
+from gnomon.stats.narrative.formatting import format_percent
+from gnomon.stats.tables.calibration.judge_tables import measure_text
 from gnomon.stats.tables.estimate_table import Interval, show_cell
 
 MOST_ITEMS = 20
@@ -62,15 +61,15 @@ def print_policies(found: PolicyDocument) -> None:
     console = TextConsole()
     shown = _plain_table("guideline", "trials", "raters", "base rates", "agreement", "alpha")
     for policy in found.policies:
-        rates = ", ".join(f"{arm} {_share_cell(rate)}" for arm, rate in policy.base_rates.items())
-        cells = [_interval_cell(each) for each in (policy.agreement, policy.alpha)]
+        rates = ", ".join(f"{arm} {measure_text('base_rate', rate)}" for arm, rate in policy.base_rates.items())
+        cells = [measure_text("agreement", policy.agreement), measure_text("alpha", policy.alpha)]
         shown.add_row(policy.name, f"{policy.trials:,}", f"{len(policy.raters)}", rates, *cells)
     console.print(shown)
     errors = _plain_table("judge", "guideline", "arm", "trials", "sensitivity", "specificity", "Youden's J")
     for policy in found.policies:
         for row in policy.judges:
-            shown_rates = [_share_cell(row.sensitivity), _share_cell(row.specificity), _interval_cell(row.youden)]
-            errors.add_row(row.judge, policy.name, row.arm or "all", f"{row.labelled:,}", *shown_rates)
+            cells = [measure_text(name, getattr(row, name)) for name in ("sensitivity", "specificity", "youden")]
+            errors.add_row(row.judge, policy.name, row.arm or "all", f"{row.labelled:,}", *cells)
     console.print(errors)
     for line in found.words:
         console.print(line)
@@ -79,9 +78,8 @@ def print_policies(found: PolicyDocument) -> None:
 def _arm_table(panel: PanelWorth) -> Table:
     shown = _plain_table("  arm", "trials", "base rate", "correlation", "effective number")
     for arm in panel.arms:
-        cells = [_share_cell(arm.base_rate), _interval_cell(arm.correlation)]
-        number = arm.effective
-        told = (arm.reason or "") if number is None else f"{number.value:.1f} ({number.low:.1f} to {number.high:.1f})"
+        cells = [measure_text(name, getattr(arm, name)) for name in ("base_rate", "correlation")]
+        told = measure_text("effective", arm.effective, arm.reason or "")
         shown.add_row(f"  {arm.arm or 'all'}", f"{arm.trials:,}", *cells, told)
     return shown
 
@@ -89,32 +87,22 @@ def _arm_table(panel: PanelWorth) -> Table:
 def _member_table(panel: PanelWorth) -> Table:
     shown = _plain_table("  member", "trials", "error", "weight", "effective number without it")
     for member in panel.members:
-        weight = "" if member.weight is None else f"{member.weight:.2f}"
-        without = "" if member.effective_without is None else f"{member.effective_without:.1f}"
-        shown.add_row(f"  {member.name}", f"{member.trials:,}", _share_cell(member.error), weight, without)
+        numbers = [
+            "" if each is None else show_cell(each, "number") for each in (member.weight, member.effective_without)
+        ]
+        shown.add_row(f"  {member.name}", f"{member.trials:,}", measure_text("error", member.error), *numbers)
     return shown
 
 
 def _vote_table(panel: PanelWorth) -> Table:
     shown = _plain_table("  majority of", "effective number", "error")
     for vote in panel.votes:
-        worth = "" if vote.effective is None else f"{vote.effective:.1f}"
-        error = "" if vote.error is None else format_percent(vote.error)
+        worth = "" if vote.effective is None else show_cell(vote.effective, "number")
+        error = "" if vote.error is None else show_cell(vote.error, "rate")
         if vote.error is not None and vote.low is not None and vote.high is not None:
-            error = format_interval(vote.error, vote.low, vote.high, sign=False)
+            error = show_cell(Interval(vote.error, vote.low, vote.high), "rate")
         shown.add_row(f"  {vote.members}{' (predicted)' if vote.is_predicted else ''}", worth, error)
     return shown
-
-
-def _share_cell(estimate: Estimate | None) -> str:
-    """A rate in percent."""
-    return "" if estimate is None else format_interval(estimate.value, estimate.low, estimate.high, sign=False)
-
-
-def _interval_cell(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return ""
-    return show_cell(Interval(estimate.value, estimate.low, estimate.high), "number")
 
 
 def _comparison_table(found: RubricComparison) -> Table:
@@ -129,18 +117,19 @@ def _comparison_table(found: RubricComparison) -> Table:
 def _arm_cell(arm: ArmComparison, row: PairedMeasure) -> str:
     if row.measure != "sensitivity" and not (row.measure == "specificity" and not arm.events):
         return ""
-    rate = "" if arm.base_rate is None else f", {100 * arm.base_rate.value:.0f} % events"
+    rate = "" if arm.base_rate is None else f", {format_percent(arm.base_rate.value)} events"
     return f"{arm.arm or 'all'} ({arm.labelled:,}{rate})"
 
 
 def _measure_cells(row: PairedMeasure) -> list[str]:
     change = "unknown" if row.difference is None else format_change(row.difference)
     tests = (_p_cell(p) for p in (row.p_exact, row.p_adjusted))
-    return [f"{row.of:,}", _rate_cell(row.a), _rate_cell(row.b), change, *tests]
+    both = (measure_text(row.measure, each, "unknown") for each in (row.a, row.b))
+    return [f"{row.of:,}", *both, change, *tests]
 
 
 def _p_cell(p: float | None) -> str:
-    return "" if p is None else format_p(p).removeprefix("p ").removeprefix("= ")
+    return "" if p is None else show_cell(p, "p")
 
 
 def _changed_table(found: RubricComparison) -> Table:
@@ -156,7 +145,3 @@ def _plain_table(*columns: str) -> Table:
     for name in columns:
         shown.add_column(name)
     return shown
-
-
-def _rate_cell(estimate: Estimate | None) -> str:
-    return "unknown" if estimate is None else show_cell(estimate.value, "number")

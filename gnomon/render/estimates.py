@@ -236,12 +236,17 @@ def _headline_tables(document: EstimatesDocument) -> Iterator[Table]:
                     shown.add_row(NOT_DENIED, format_percent(named.mean - line.mean))
             cells = [show_cell(Interval(line.mean, line.low, line.high), estimand_kind(plain))]
             cells += [population.get((view, subject, plain), "")] if population else []
-            shown.add_row(column_label(plain), *cells)
+            shown.add_row(_row_label(plain), *cells)
         for row in document.comparisons[view].signal_detection if view in document.comparisons else ():
             if row.subject == subject:
                 label = INDEX_LABELS.get(row.estimand, row.estimand)
                 shown.add_row(label, show_cell(estimate_cell(row), "number"))
         yield shown
+
+
+def _row_label(name: str) -> str:
+    """An estimand below the title of its fit, which says whether it is corrected: as the pages' columns name it."""
+    return column_label(ESTIMANDS[name].corrects or name if name in ESTIMANDS else name)
 
 
 def _block_table(title: str, columns: Sequence[str]) -> Table:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from gnomon.calibration.plotting.theme import save_chart
+from gnomon.calibration.plotting.theme import chart_bytes
 
 
 def draw_svg(chart: Any, *, dark: bool = False) -> bytes:
@@ -20,8 +18,7 @@ def draw_svg(chart: Any, *, dark: bool = False) -> bytes:
     dark : bool, default False
         On the dark background.
     """
-    with TemporaryDirectory() as folder:
-        return save_chart(chart, Path(folder) / "chart.svg", dark=dark).read_bytes()
+    return chart_bytes(chart, "svg", dark=dark)
 
 
 def picture_address(chart: Any, *, dark: bool = False) -> str:

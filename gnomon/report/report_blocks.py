@@ -7,11 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-import pandas as pd
-
 from gnomon.data.glossary import GlossaryTerm, load_glossary
-from gnomon.stats.narrative.formatting import with_reader_headings
-from gnomon.stats.tables.estimate_table import EstimateTable, table_of_texts
+from gnomon.stats.tables.estimate_table import EstimateTable
 
 _NO_NAME = re.compile(r"[^a-z0-9]+")
 NAME_LENGTH = 60
@@ -123,11 +120,6 @@ class ReportSection:
         ]
         return ReportSection(self.id, self.title, kept)
 
-    @property
-    def parts(self) -> list[str]:
-        """Titles of its subheadings."""
-        return [block.title for block in self.blocks if isinstance(block, Subheading)]
-
 
 @dataclass(frozen=True, slots=True)
 class StudyReport:
@@ -165,20 +157,6 @@ class StudyReport:
         return sorted(known.values(), key=lambda term: term.name.lower())
 
 
-def text_table(name: str, caption: str, frame: pd.DataFrame) -> EstimateTable:
-    """A table of a frame of texts and counts, with headings as readers see them.
-
-    Parameters
-    ----------
-    name, caption : str
-        As of `EstimateTable`.
-    frame : DataFrame
-        Its columns are the headings.
-    """
-    shown = with_reader_headings(frame)
-    return table_of_texts(name, caption, shown.rename(columns=lambda heading: _capitalise(str(heading))))
-
-
 def page_table(table: EstimateTable) -> EstimateTable:
     """The table as a page shows it: its first rows where it has very many, with a note on where all of them are."""
     if len(table.rows) <= MOST_ROWS:
@@ -188,11 +166,6 @@ def page_table(table: EstimateTable) -> EstimateTable:
         f"({table.name})."
     )
     return replace(table, rows=table.rows[:MOST_ROWS], notes=(*table.notes, note))
-
-
-def _capitalise(heading: str) -> str:
-    is_symbol = len(heading) < 2 or not heading[1].isalpha()
-    return heading if is_symbol else heading[:1].upper() + heading[1:]
 
 
 def file_names(wanted: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -14,9 +15,13 @@ from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.data.study_settings import StudySettings, load_settings
+from gnomon.stats.bounds.model_bounds import lee_bounds_by_model
+from gnomon.stats.bounds.selection_bounds import EffectBounds
 from gnomon.stats.estimand_registry import CORRECTED_VIEW
 from gnomon.stats.narrative.fit_frames import FitFrames, all_fitted
 from gnomon.stats.narrative.study_overview import StudyOverview, summarize_study
+from gnomon.stats.results import StoredFit
+from gnomon.stats.stored_fits import newest_fits
 from gnomon.stats.tables.headline_tables import in_reading_order
 from gnomon.study_file import StudyFile
 
@@ -54,6 +59,8 @@ class StudyMaterial:
     overview : StudyOverview
     fits : mapping of str to FitFrames
         The newest fit of each view, uncorrected ones first.
+    stored : mapping of str to StoredFit
+        The same as they are stored, in the store's order.
     audit : ViewAudit or None
         The audit in the study's own label view; None without verdicts or labels.
     forbidden : str or None
@@ -66,6 +73,7 @@ class StudyMaterial:
     settings: StudySettings
     overview: StudyOverview
     fits: Mapping[str, FitFrames]
+    stored: Mapping[str, StoredFit]
     audit: ViewAudit | None
     forbidden: str | None
 
@@ -74,6 +82,15 @@ class StudyMaterial:
         """The fits whose estimates may be printed."""
         return {
             view: fit for view, fit in self.fits.items() if not (self.forbidden and view.startswith(CORRECTED_VIEW))
+        }
+
+    @cached_property
+    def lee_bounds(self) -> dict[str, dict[str, EffectBounds]]:
+        """Lee's bounds by view and model, of the fits whose estimates may be printed."""
+        return {
+            view: lee_bounds_by_model(self.store, view, fit.judge)
+            for view, fit in self.shown.items()
+            if not fit.has_failed
         }
 
     @property
@@ -93,7 +110,8 @@ def read_material(study: ReportedStudy) -> StudyMaterial:
     fits = dict(in_reading_order(all_fitted(study.store)))
     if not fits:
         raise NotEnoughDataError(f"study '{study.file.name}' has no fit: run 'gnomon fit {study.folder}' first")
-    settings, audit = load_settings(study.store), _audit_document(study.store)
+    settings = load_settings(study.store)
+    audit = _audit_document(study.store, settings.label_view)
     return StudyMaterial(
         name=study.file.name,
         folder=study.folder,
@@ -101,6 +119,7 @@ def read_material(study: ReportedStudy) -> StudyMaterial:
         settings=settings,
         overview=summarize_study(study.store),
         fits=fits,
+        stored=newest_fits(study.store),
         audit=audit,
         forbidden=_reason_not_correctable(study, settings, audit),
     )
@@ -112,10 +131,10 @@ def fit_heading(view: str) -> str:
     return f"{TITLES.get(kind, kind)} ({which})" if which else TITLES.get(kind, kind)
 
 
-def _audit_document(store: Store) -> ViewAudit | None:
-    if not store.count_rows(tables.verdicts) or not store.count_rows(tables.labels):
+def _audit_document(store: Store, view: str) -> ViewAudit | None:
+    if not store.has_rows(tables.verdicts) or not store.has_rows(tables.labels):
         return None
-    return audit_study(store, view=load_settings(store).label_view)
+    return audit_study(store, view=view)
 
 
 def _reason_not_correctable(study: ReportedStudy, settings: StudySettings, audit: ViewAudit | None) -> str | None:

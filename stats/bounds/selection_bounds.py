@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from gnomon.data.errors import InputError, NotEnoughDataError
@@ -230,6 +229,8 @@ def _with_interval(
 
 def _tail_probability(width: float, spread: float, confidence: float) -> float:
     """Probability to exclude at each end so that the effect is covered: Imbens and Manski's equation."""
+    from scipy.optimize import brentq
+
     apart = width / max(spread, 1e-12)
     reach = brentq(lambda c: ndtr(c + apart) - ndtr(-c) - confidence, 0.0, 10.0)
     return float(ndtr(-reach))

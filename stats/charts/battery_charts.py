@@ -11,11 +11,11 @@ import pandas as pd
 from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, VERMILION, arm_colours
 from gnomon.data.arms import ARMS
 from gnomon.data.arms.battery_measures import BATTERY
-from gnomon.stats.charts.estimate_charts import chart_title, percent_axis, tooltip_fields
+from gnomon.stats.charts.estimate_charts import PAGE_WIDTH, PANEL_WIDTH, chart_title, percent_axis, tooltip_fields
 from gnomon.stats.measures.measure_results import BatterySummary, MeasuredEstimate
 from gnomon.stats.measures.measured_trials_frame import LOGIT
 
-WIDTH, ROW_HEIGHT, PANEL_HEIGHT = 460, 38, 240
+ROW_HEIGHT, PANEL_HEIGHT = 38, 240
 SHIFTS = {"the question": BLUE, "answer is no": VERMILION, "answer is yes": ORANGE, "yes-corrected": GREEN}
 """Series of the shift chart with their colours."""
 
@@ -45,11 +45,11 @@ def battery_chart(summary: BatterySummary, subject: str) -> Any:
     chance = (
         alt.Chart(rows.dropna(subset=["chance"]).drop_duplicates("task"))
         .mark_tick(color=GREY, thickness=2, size=ROW_HEIGHT - 6)
-        .encode(y=place, x="chance:Q", tooltip=[alt.Tooltip("chance:Q", title="Chance", format=".1%")])
+        .encode(y=place, x=alt.X("chance:Q"), tooltip=[alt.Tooltip("chance:Q", title="Chance", format=".1%")])
     )
     layers = [
         chance,
-        base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low95:Q"), x2="high95:Q"),
+        base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low95:Q"), x2=alt.X2("high95:Q")),
         base.mark_point(filled=True, size=55, opacity=1).encode(x=share),
     ]
     under = [
@@ -57,7 +57,7 @@ def battery_chart(summary: BatterySummary, subject: str) -> Any:
         "with 95 % intervals. Grey ticks: guessing.",
     ]
     title = chart_title(f"Tasks of the battery: {subject}", under)
-    return alt.layer(*layers).properties(width=WIDTH, height=ROW_HEIGHT * len(tasks), title=title)
+    return alt.layer(*layers).properties(width=PAGE_WIDTH, height=ROW_HEIGHT * len(tasks), title=title)
 
 
 def battery_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
@@ -112,12 +112,12 @@ def yes_shift_chart(summary: BatterySummary, subject: str) -> Any:
             ),
         ],
     )
-    zero = alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.datum(0))
+    zero = alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.YDatum(0))
     shift = alt.Y("mean:Q", title="Shift, nats of log-odds")
     layers = [
         zero,
         base.mark_line(strokeWidth=1.5, opacity=0.6).encode(y=shift),
-        base.mark_rule(strokeWidth=1.5).encode(y="low95:Q", y2="high95:Q"),
+        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low95:Q"), y2=alt.Y2("high95:Q")),
         base.mark_point(filled=True, size=60, opacity=1).encode(y=shift),
     ]
     under = [
@@ -125,7 +125,7 @@ def yes_shift_chart(summary: BatterySummary, subject: str) -> Any:
         "a loss of certainty raises one kind of unrelated questions and lowers the other; detection is what is left.",
     ]
     title = chart_title(f"What the vector does to yes: {subject}", under)
-    layered = alt.layer(*layers).properties(width=260, height=PANEL_HEIGHT)
+    layered = alt.layer(*layers).properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
     return layered.facet(facet=alt.Facet("layer:N", title="Layer"), columns=2, title=title)
 
 
@@ -186,10 +186,10 @@ def dose_chart(summary: BatterySummary, subject: str) -> Any:
     )  # fmt: skip
     value = alt.Y("mean:Q", title=None)
     layers = [
-        base.mark_area(opacity=0.15, color=BLUE).encode(y=alt.Y("low_all:Q", title=None), y2="high_all:Q"),
-        base.mark_rule(color=GREY, strokeDash=[4, 4]).encode(y="reference:Q"),
+        base.mark_area(opacity=0.15, color=BLUE).encode(y=alt.Y("low_all:Q", title=None), y2=alt.Y2("high_all:Q")),
+        base.mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.Y("reference:Q")),
         base.mark_line(strokeWidth=1.5, opacity=0.6, color=BLUE).encode(y=value),
-        base.mark_rule(strokeWidth=1.5, color=BLUE).encode(y="low95:Q", y2="high95:Q"),
+        base.mark_rule(strokeWidth=1.5, color=BLUE).encode(y=alt.Y("low95:Q"), y2=alt.Y2("high95:Q")),
         base.mark_point(filled=True, size=55, opacity=1, color=BLUE).encode(y=value),
     ]
     under = [
@@ -197,7 +197,7 @@ def dose_chart(summary: BatterySummary, subject: str) -> Any:
         "or chance. Of notice: log-odds left after the yes-shift; of tasks: injection less control, else the rate.",
     ]
     title = chart_title(f"By dose and by depth: {subject}", under)
-    layered = alt.layer(*layers).properties(width=230, height=170)
+    layered = alt.layer(*layers).properties(width=PANEL_WIDTH, height=170)
     faceted = layered.facet(
         facet=alt.Facet("curve:N", title=None, sort=list(dict.fromkeys(rows["curve"]))), columns=2, title=title
     )

@@ -11,12 +11,12 @@ import pandas as pd
 from gnomon.calibration.plotting.theme import GREY, arm_colours
 from gnomon.data.arms import ARMS
 from gnomon.stats.charts.battery_charts import battery_rows
-from gnomon.stats.charts.estimate_charts import chart_title, percent_axis, tooltip_fields
+from gnomon.stats.charts.estimate_charts import PANEL_WIDTH, chart_title, percent_axis, tooltip_fields
 from gnomon.stats.estimand_registry import CONTROL, INJECTION
 from gnomon.stats.measures.measure_results import BatterySummary
 from gnomon.stats.narrative.formatting import format_size
 
-PANEL_WIDTH, PANEL_HEIGHT, COLUMNS = 200, 150, 4
+PANEL_HEIGHT, COLUMNS = 150, 3
 
 
 def battery_scaling_rows(summary: BatterySummary, sizes: Mapping[str, float]) -> pd.DataFrame:
@@ -53,13 +53,13 @@ def battery_scaling_chart(rows: pd.DataFrame) -> Any:
     base = alt.Chart(shown).encode(
         x=alt.X("model:N", sort=order, title=None, axis=alt.Axis(labelAngle=-40, labelLimit=90)),
         xOffset=alt.XOffset("label:N", sort=labels),
-        color=alt.Color("label:N", sort=labels, scale=colours, legend=alt.Legend(title="Arm", orient="bottom")),
+        color=alt.Color("label:N", sort=labels, scale=colours, legend=alt.Legend(title="Arm")),
         tooltip=tooltip_fields(("task", "Task"), ("sized", "Model"), ("label", "Arm")),
     )
     share = alt.Y("mean:Q", title=None, axis=percent_axis(3), scale=alt.Scale(domain=[0, 1]))
     layers = [
-        alt.Chart(shown).mark_rule(color=GREY, strokeDash=[4, 3]).encode(y="min(chance):Q"),
-        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low95:Q"), y2="high95:Q"),
+        alt.Chart(shown).mark_rule(color=GREY, strokeDash=[4, 3]).encode(y=alt.Y("min(chance):Q")),
+        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low95:Q"), y2=alt.Y2("high95:Q")),
         base.mark_point(filled=True, size=45, opacity=1).encode(y=share),
     ]
     tasks = list(dict.fromkeys(rows["task"]))

@@ -49,9 +49,7 @@ def coverage_grid_chart(grid: pd.DataFrame) -> Any:
         color=alt.Color(
             "finding:N",
             scale=scale,
-            legend=alt.Legend(
-                title="Coverage", orient="bottom", values=[name for name in there if name != "withheld"], columns=2
-            ),
+            legend=alt.Legend(title="Coverage", values=[name for name in there if name != "withheld"], columns=2),
         ),
         tooltip=[
             alt.Tooltip("world:N", title="World"),
@@ -65,7 +63,7 @@ def coverage_grid_chart(grid: pd.DataFrame) -> Any:
     )
     dark = alt.datum.finding == "below 95 %"
     texts = [
-        base.transform_filter(rule).mark_text(fontSize=11, color=colour).encode(text="told:N")
+        base.transform_filter(rule).mark_text(fontSize=11, color=colour).encode(text=alt.Text("told:N"))
         for rule, colour in ((dark, "white"), (alt.datum.finding != "below 95 %", "#262730"))
     ]
     under = ["Percent of 95 % intervals that held the truth. –: every estimate was withheld."]

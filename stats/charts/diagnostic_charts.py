@@ -56,8 +56,8 @@ def dose_heatmap(rows: pd.DataFrame) -> Any:
         tooltip=[*tooltip_fields(("subject", "Model"), ("where", deep.title()), ("dose", "Strength")), chance],
     )
     ink = alt.condition(f"abs(datum.mean) > {DARK_TILE * reach}", alt.value("white"), alt.value("black"))
-    value = base.mark_text(fontSize=12, dy=-6).encode(text="value:N", color=ink)
-    width = base.mark_text(fontSize=10, dy=7).encode(text="width:N", color=ink)
+    value = base.mark_text(fontSize=12, dy=-6).encode(text=alt.Text("value:N"), color=ink)
+    width = base.mark_text(fontSize=10, dy=7).encode(text=alt.Text("width:N"), color=ink)
     layered = alt.layer(tiles, value, width).properties(width=alt.Step(46), height=alt.Step(ROW_HEIGHT + 6))
     under = ["Estimate ± half the width of its 95 % interval, in points. Depth = layer / number of layers."]
     return facet_by_subject(
@@ -84,37 +84,21 @@ def predictive_check_chart(rows: pd.DataFrame) -> Any:
     order = list(dict.fromkeys(shown["row"]))
     base = alt.Chart(shown).encode(y=alt.Y("row:N", sort=order, title=None, axis=alt.Axis(labelLimit=360)))
     line = base.mark_rule(color=INK, strokeWidth=4, opacity=0.5).encode(
-        x=alt.X("low95:Q", title=None, axis=percent_axis(5)), x2="high95:Q"
+        x=alt.X("low95:Q", title=None, axis=percent_axis(5)), x2=alt.X2("high95:Q")
     )
     point = base.mark_point(filled=True, size=50, opacity=1).encode(
-        x="observed:Q",
+        x=alt.X("observed:Q"),
         color=alt.Color("arm:N", scale=arm_scale(), legend=None),
         tooltip=[
             *tooltip_fields(("subject", "Model"), ("row", "Count")),
             alt.Tooltip("p:Q", title="p", format=".4f"),
         ],
     )
-    width = PAGE_WIDTH if len(shown["subject"].unique()) == 1 else panel_width(shown)
-    layered = alt.layer(line, point).properties(width=width, height=alt.Step(18))
+    layered = alt.layer(line, point).properties(width=panel_width(shown), height=alt.Step(18))
     under = [
         "Points: observed, in the arm's colour. Lines: 95 % posterior predictive interval. Misfits: the worst value."
     ]
     return facet_by_subject(layered, _with_panel_order(shown), chart_title("Posterior predictive check", under))
-
-
-def refusal_bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
-    """Refusal by arm, and below it the engaged estimate inside its bounds: what dropping refusals may hide.
-
-    Parameters
-    ----------
-    estimands : pandas.DataFrame
-        Tidy estimates: refusal by arm, and engaged net detection over the whole design.
-    bounds : pandas.DataFrame
-        `comparisons["bounds"]` of a result: subject, assuming, low, high, low95, high95.
-    """
-    return alt.vconcat(refusal_chart(estimands), bounds_chart(estimands, bounds)).resolve_scale(
-        color="independent", x="independent"
-    )
 
 
 def refusal_chart(estimands: pd.DataFrame) -> Any:
@@ -132,7 +116,7 @@ def refusal_chart(estimands: pd.DataFrame) -> Any:
         y=alt.Y("subject:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, labelExpr=SHORT_LABEL)),
         yOffset=alt.YOffset("value:N", sort=arms),
         x=alt.X("mean:Q", title=None, axis=percent_axis(6)),
-        color=alt.Color("value:N", scale=arm_scale(), legend=alt.Legend(title="Arm", orient="top", values=arms)),
+        color=alt.Color("value:N", scale=arm_scale(), legend=alt.Legend(title="Arm", values=arms)),
         tooltip=tooltip_fields(("subject", "Model"), ("value", "Arm")),
     )
     under = ["Share of trials that are refused, with 50 % (thick) and 95 % (thin) intervals."]
@@ -159,7 +143,7 @@ def bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
     shown = bounds.assign(what=bounds["assuming"].map(told))
     y = alt.Y("subject:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, labelExpr=SHORT_LABEL))
     axis = alt.X("low:Q", title=None, axis=percent_axis(6))
-    base = alt.Chart(shown).encode(y=y, x=axis, x2="high:Q", tooltip=[
+    base = alt.Chart(shown).encode(y=y, x=axis, x2=alt.X2("high:Q"), tooltip=[
         alt.Tooltip("subject:N", title="Model"), alt.Tooltip("what:N", title="What"),
         alt.Tooltip("low:Q", title="From", format=".1%"), alt.Tooltip("high:Q", title="to", format=".1%"),
     ])  # fmt: skip
@@ -171,7 +155,7 @@ def bounds_chart(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Any:
     dot = point.encode(
         y=y, x=alt.X("mean:Q", title=None, axis=percent_axis(6)), tooltip=tooltip_fields(("subject", "Model"))
     )
-    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[2, 4]).encode(x="zero:Q")
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[2, 4]).encode(x=alt.X("zero:Q"))
     under = [
         "Diamond: refusals excluded. Box: bounds if injection moves refusals one way only (Lee bounds). "
         "Dashed line: bounds if it moves them either way."

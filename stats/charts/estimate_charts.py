@@ -22,6 +22,8 @@ from gnomon.stats.results import ContrastRow, EstimateRow, FitResult, rows_frame
 WIDTH, HEIGHT = 620, 380
 PAGE_WIDTH = 920
 """Width of a chart that uses a page's whole width; on narrower pages it is as wide as its column."""
+PANEL_WIDTH = 300
+"""Width of each panel of a chart that uses a page's whole width; on a page its panels share what room there is."""
 ROW_HEIGHT = 26
 BASELINE = "instruct"
 COLOURS = (ORANGE, VERMILION, GREEN, PURPLE, SKY, YELLOW)
@@ -130,13 +132,15 @@ def forest_plot(estimands: pd.DataFrame) -> Any:
     if many:
         shown = shown.sort_values("parameters", kind="stable")
     base = alt.Chart(shown).encode(
-        y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None),
+        y=alt.Y("row:N", sort=list(dict.fromkeys(shown["row"])), title=None, axis=alt.Axis(labelLimit=340)),
         x=alt.X("mean:Q", title=None, axis=percent_axis(7)),
-        color=alt.value(BLUE),
+        color=alt.ColorValue(BLUE),
         tooltip=tooltip_fields(("figure", "Estimate"), ("subject", "Model")),
     )
-    rule = alt.Chart(shown).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
-    layered = alt.layer(rule, *interval_layers(base, "x")).properties(width=WIDTH - 160, height=alt.Step(ROW_HEIGHT))
+    rule = alt.Chart(shown).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.XDatum(0))
+    layered = alt.layer(rule, *interval_layers(base, "x")).properties(
+        width=WIDTH - 160 if many else PAGE_WIDTH, height=alt.Step(ROW_HEIGHT)
+    )
     told = "All estimates" if many else f"All estimates of {estimands['subject'].iloc[0]}"
     above = chart_title(told, ["Posterior mean with 50 % (thick) and 95 % (thin) intervals."])
     if not many:
@@ -166,10 +170,10 @@ def concept_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
     base = alt.Chart(rows).encode(
         y=alt.Y("value:N", sort=order, title=None),
         x=alt.X("mean:Q", title=None, axis=percent_axis(5)),
-        color=alt.value(BLUE),
+        color=alt.ColorValue(BLUE),
         tooltip=tooltip_fields(("subject", "Model"), ("value", "Concept")),
     )
-    rule = alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.datum(0))
+    rule = alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(x=alt.XDatum(0))
     layered = alt.layer(rule, *interval_layers(base, "x")).properties(
         width=panel_width(rows), height=alt.Step(ROW_HEIGHT)
     )
@@ -202,11 +206,11 @@ def strength_chart(estimands: pd.DataFrame, *, estimand: str) -> Any:
     title = _estimand_label(estimand)
     low = {level: alt.Y(f"low{level}:Q", title=None, axis=percent_axis(6)) for level in (50, 95)}
     layers = [
-        alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.datum(0)),
-        ribbon.mark_area(color=BLUE, opacity=0.15).encode(y=low[95], y2="high95:Q"),
-        ribbon.mark_area(color=BLUE, opacity=0.3).encode(y=low[50], y2="high50:Q"),
-        base.mark_line(color=BLUE, strokeWidth=2).encode(y="mean:Q"),
-        base.mark_point(color=BLUE, filled=True, size=70, opacity=1).encode(y="mean:Q"),
+        alt.Chart(rows).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.YDatum(0)),
+        ribbon.mark_area(color=BLUE, opacity=0.15).encode(y=low[95], y2=alt.Y2("high95:Q")),
+        ribbon.mark_area(color=BLUE, opacity=0.3).encode(y=low[50], y2=alt.Y2("high50:Q")),
+        base.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("mean:Q")),
+        base.mark_point(color=BLUE, filled=True, size=70, opacity=1).encode(y=alt.Y("mean:Q")),
     ]
     layered = alt.layer(*layers).properties(width=panel_width(rows), height=220)
     under = [f"{_control_note(estimand, 'strength')}50 % and 95 % ribbons."]
@@ -280,19 +284,19 @@ def _dose_scale(strengths: list[float]) -> alt.Scale:
 
 
 def _ribbon_layers(line: pd.DataFrame) -> list[Any]:
-    base = alt.Chart(line).encode(x="parameters:Q")
+    base = alt.Chart(line).encode(x=alt.X("parameters:Q"))
     return [
-        base.mark_area(color=BLUE, opacity=0.13).encode(y="low95:Q", y2="high95:Q"),
-        base.mark_area(color=BLUE, opacity=0.22).encode(y="low50:Q", y2="high50:Q"),
-        base.mark_line(color=BLUE, strokeWidth=2).encode(y="mean:Q"),
+        base.mark_area(color=BLUE, opacity=0.13).encode(y=alt.Y("low95:Q"), y2=alt.Y2("high95:Q")),
+        base.mark_area(color=BLUE, opacity=0.22).encode(y=alt.Y("low50:Q"), y2=alt.Y2("high50:Q")),
+        base.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("mean:Q")),
     ]
 
 
 def _band_layers(band: pd.DataFrame) -> list[Any]:
     """Both ends of the predictive interval, as dashed lines."""
-    base = alt.Chart(band).encode(x="parameters:Q")
+    base = alt.Chart(band).encode(x=alt.X("parameters:Q"))
     return [
-        base.mark_line(color=BLUE, strokeWidth=1, strokeDash=[3, 3], opacity=0.7).encode(y=f"{end}:Q")
+        base.mark_line(color=BLUE, strokeWidth=1, strokeDash=[3, 3], opacity=0.7).encode(y=alt.Y(f"{end}:Q"))
         for end in ("low95", "high95")
     ]
 
@@ -301,7 +305,7 @@ def _outside_layer(shown: pd.DataFrame) -> Any:
     return (
         alt.Chart(shown)
         .mark_point(shape="circle", filled=False, size=260, strokeWidth=1.5, color=VERMILION)
-        .encode(x="x:Q", y="mean:Q")
+        .encode(x=alt.X("x:Q"), y=alt.Y("mean:Q"))
     )
 
 
@@ -341,12 +345,12 @@ def interval_layers(base: Any, along: str) -> list[Any]:
     along : {"x", "y"}
         Channel of the estimate.
     """
-    ends = {level: {along: f"low{level}:Q", f"{along}2": f"high{level}:Q"} for level in (50, 95)}
-    keep = getattr(base.encoding, along)
+    keep, end = getattr(base.encoding, along), {"x": alt.X2, "y": alt.Y2}[along]
+    ends: dict[int, dict[str, Any]] = {}
     for level in (50, 95):
         channel = keep.copy()
         channel.shorthand = f"low{level}:Q"
-        ends[level][along] = channel
+        ends[level] = {along: channel, f"{along}2": end(f"high{level}:Q")}
     return [
         base.mark_rule(strokeWidth=1.5, strokeCap="round").encode(**ends[95]),
         base.mark_rule(strokeWidth=4.5, strokeCap="butt").encode(**ends[50]),
@@ -355,7 +359,7 @@ def interval_layers(base: Any, along: str) -> list[Any]:
 
 
 def _zero_line() -> Any:
-    return alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y="zero:Q")
+    return alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 4]).encode(y=alt.Y("zero:Q"))
 
 
 def _control_note(estimand: str, axis: str) -> str:
@@ -364,7 +368,7 @@ def _control_note(estimand: str, axis: str) -> str:
 
 def panel_width(rows: pd.DataFrame) -> int:
     """Width of one model's panel in pixels: the page's where there is a single model."""
-    return WIDTH - 120 if rows["subject"].nunique() == 1 else 220
+    return PAGE_WIDTH if rows["subject"].nunique() == 1 else PANEL_WIDTH
 
 
 def facet_by_subject(layered: Any, rows: pd.DataFrame, above: Any) -> Any:

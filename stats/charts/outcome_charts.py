@@ -34,7 +34,6 @@ def outcome_frame(rows: Sequence[OutcomeCount]) -> pd.DataFrame:
     for row in sorted(rows, key=lambda each: order.index(each.outcome)):
         start, share = reached.get((row.subject, row.arm), 0.0), row.n / row.of if row.of else 0.0
         reached[row.subject, row.arm] = start + share
-        label = ARMS[row.arm].label
         out.append(
             {
                 "subject": row.subject,
@@ -45,7 +44,7 @@ def outcome_frame(rows: Sequence[OutcomeCount]) -> pd.DataFrame:
                 "share": share,
                 "start": start,
                 "end": start + share,
-                "bar": f"{row.subject}, {label}" if many else label,
+                "bar": f"{row.subject}, {row.arm}" if many else ARMS[row.arm].label,
             }
         )
     return pd.DataFrame(out)
@@ -73,10 +72,8 @@ def outcome_chart(rows: Sequence[OutcomeCount], source: str) -> Any:
     ).encode(y=alt.Y("bar:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, labelExpr=SHORT_LABEL)))
     parts = base.mark_bar(height=20, stroke="white", strokeWidth=0.5).encode(
         x=alt.X("start:Q", title=None, axis=percent_axis(6), scale=alt.Scale(domain=[0, 1])),
-        x2="end:Q",
-        color=alt.Color(
-            "outcome:N", scale=scale, legend=alt.Legend(title="Outcome", orient="top", values=there, columns=3)
-        ),
+        x2=alt.X2("end:Q"),
+        color=alt.Color("outcome:N", scale=scale, legend=alt.Legend(title="Outcome", values=there)),
         tooltip=[
             alt.Tooltip("subject:N", title="Model"),
             alt.Tooltip("arm:N", title="Arm"),
@@ -90,7 +87,7 @@ def outcome_chart(rows: Sequence[OutcomeCount], source: str) -> Any:
     texts = [
         wide.transform_filter(alt.FieldOneOfPredicate("outcome", names))
         .mark_text(fontSize=11, color=colour)
-        .encode(x="middle:Q", text="told:N")
+        .encode(x=alt.X("middle:Q"), text=alt.Text("told:N"))
         for names, colour in (
             ([name for name in there if name in DARK_PARTS], "white"),
             ([name for name in there if name not in DARK_PARTS], "black"),

@@ -12,7 +12,6 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from gnomon.calibration.plotting.theme import INK
 from gnomon.stats.charts.estimate_charts import (
@@ -24,11 +23,10 @@ from gnomon.stats.charts.estimate_charts import (
     tooltip_fields,
 )
 from gnomon.stats.inference.arviz_import import import_arviz
+from gnomon.stats.inference.sampler import MIN_ESS
 
 BINS = 20
 STEPS = 10
-MIN_ESS = 400
-"""Effective draws that a fit needs of every estimate."""
 TRACED = 200
 """Draws of a chain that a trace shows, evenly spaced."""
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
@@ -45,6 +43,8 @@ def rank_frame(chains: np.ndarray) -> pd.DataFrame:
     chains : ndarray, shape (chains, draws)
         Draws of one estimate.
     """
+    from scipy.stats import rankdata
+
     many, each = chains.shape
     ranks = rankdata(chains, method="average").reshape(many, each)
     edges = np.linspace(0.5, many * each + 0.5, BINS + 1)
@@ -106,7 +106,7 @@ def rank_chart(ranks: pd.DataFrame) -> Any:
         strokeDash=_chain_dash(ranks),
         tooltip=["chain:N", alt.Tooltip("rank:Q", format=".0f"), alt.Tooltip("draws:Q", format=",d")],
     )  # fmt: skip
-    rule = alt.Chart(pd.DataFrame({"even": [even]})).mark_rule(color=INK, opacity=0.5).encode(y="even:Q")
+    rule = alt.Chart(pd.DataFrame({"even": [even]})).mark_rule(color=INK, opacity=0.5).encode(y=alt.Y("even:Q"))
     under = ["Chains that mix have the same number of draws at every rank (horizontal line)."]
     return alt.layer(rule, line).properties(
         width=PAGE_WIDTH, height=PANEL_HEIGHT, title=chart_title("Ranks by chain", under)
@@ -124,11 +124,11 @@ def effective_draws_chart(effective: pd.DataFrame) -> Any:
     line = alt.Chart(effective).mark_line(color=INK, point=alt.OverlayMarkDef(color=INK)).encode(
         x=alt.X("draws:Q", title="Draws of all chains", axis=alt.Axis(grid=False)),
         y=alt.Y("effective:Q", title="Effective draws", scale=alt.Scale(zero=True)),
-        strokeDash=alt.StrokeDash("of:N", legend=alt.Legend(title="Of the", orient="top")),
+        strokeDash=alt.StrokeDash("of:N", legend=alt.Legend(title="Of the")),
         tooltip=[alt.Tooltip("of:N"), alt.Tooltip("draws:Q", format=",d"), alt.Tooltip("effective:Q", format=".0f")],
     )  # fmt: skip
-    rule = alt.Chart(pd.DataFrame({"needed": [MIN_ESS]})).mark_rule(color=INK, opacity=0.5).encode(y="needed:Q")
-    under = [f"They grow in proportion where sampling is sound; a fit needs {MIN_ESS} (horizontal line)."]
+    rule = alt.Chart(pd.DataFrame({"needed": [MIN_ESS]})).mark_rule(color=INK, opacity=0.5).encode(y=alt.Y("needed:Q"))
+    under = [f"They grow in proportion where sampling is sound; a fit needs {MIN_ESS:.0f} (horizontal line)."]
     return alt.layer(rule, line).properties(
         width=PAGE_WIDTH, height=PANEL_HEIGHT, title=chart_title("Effective draws", under)
     )
@@ -175,10 +175,10 @@ def prior_posterior_chart(prior: pd.DataFrame, posterior: pd.DataFrame, labels: 
     told = tooltip_fields(("label", "Estimate"), ("what", "What"))
     wide = alt.Chart(shown["prior"]).mark_rule(color=INK, strokeDash=[4, 3], strokeWidth=1.5)
     before_layer = wide.encode(
-        y=y, yOffset=offset, x=alt.X("low95:Q", title=None, axis=percent_axis(7)), x2="high95:Q", tooltip=told
+        y=y, yOffset=offset, x=alt.X("low95:Q", title=None, axis=percent_axis(7)), x2=alt.X2("high95:Q"), tooltip=told
     )
     tick = alt.Chart(shown["prior"]).mark_tick(color=INK, height=10, thickness=2).encode(y=y, yOffset=offset, x=x)
-    base = alt.Chart(shown["posterior"]).encode(y=y, yOffset=offset, x=x, color=alt.value(INK), tooltip=told)
+    base = alt.Chart(shown["posterior"]).encode(y=y, yOffset=offset, x=x, color=alt.ColorValue(INK), tooltip=told)
     under = ["Dashed: 95 % prior interval with its median. Solid: posterior mean with 50 % and 95 % intervals."]
     return alt.layer(before_layer, tick, *interval_layers(base, "x")).properties(
         width=PAGE_WIDTH, height=alt.Step(ROW_HEIGHT // 2), title=chart_title("Prior and posterior", under)
@@ -188,6 +188,4 @@ def prior_posterior_chart(prior: pd.DataFrame, posterior: pd.DataFrame, labels: 
 def _chain_dash(frame: pd.DataFrame) -> alt.StrokeDash:
     names = list(frame["chain"].drop_duplicates())
     dashes = [DASHES[place % len(DASHES)] for place in range(len(names))]
-    return alt.StrokeDash(
-        "chain:N", scale=alt.Scale(domain=names, range=dashes), legend=alt.Legend(title="Chain", orient="top")
-    )
+    return alt.StrokeDash("chain:N", scale=alt.Scale(domain=names, range=dashes), legend=alt.Legend(title="Chain"))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import gamma
 
 ENOUGH_EXCEEDANCES = 10
 REPLICATES, BATCHES, BATCH = 400, 20, 500
@@ -113,6 +112,8 @@ def predictive_p_value(
     further : iterable of (ndarray, ndarray)
         Further discrepancies of the same kinds, drawn only where they are needed.
     """
+    from scipy.stats import gamma
+
     beyond = int((replicated >= observed - 1e-9).sum())
     if beyond >= ENOUGH_EXCEEDANCES:
         return beyond / len(replicated)

@@ -15,6 +15,7 @@ American Economic Review 80). It assumes nothing of why verdicts are missing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import product
 
@@ -136,12 +137,15 @@ def _totals_by_arm(cells: CellCounts) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _answered_trials(store: Store) -> dict[tuple[str, str], int]:
-    """Trials with a response, by subject and arm."""
-    column = trials.c
-    query = select(column.subject, column.arm, func.count()).where(column.error.is_(None), *report_conditions(store))
+    """Trials with a response, by subject and arm: all, from an index that does not tell which failed, less those."""
+    column, counted = trials.c, Counter[tuple[str, str]]()
+    failed = select(column.id).where(column.error.is_not(None))  # an index of its own has them
+    every = select(column.subject, column.arm, func.count()).where(*report_conditions(store))
     with store.read_transaction() as connection:
-        rows = connection.execute(query.group_by(column.subject, column.arm)).all()
-    return {(str(subject), str(arm)): int(n) for subject, arm, n in rows}
+        for sign, query in ((1, every), (-1, every.where(column.id.in_(failed)))):
+            for subject, arm, n in connection.execute(query.group_by(column.subject, column.arm)):
+                counted[str(subject), str(arm)] += sign * int(n)
+    return counted
 
 
 def _point(estimand: Estimand, classes: tuple[str, ...], counts: list[np.ndarray]) -> float:

@@ -25,7 +25,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import t as student
 
 from gnomon.data.records import IntervalEstimate
 from gnomon.stats.measures.crossed_means import CrossedMeans, Target
@@ -209,6 +208,8 @@ def student_quantile(confidence: float, freedom: float) -> float:
     freedom : float
         Degrees of freedom; fewer than 1 count as 1.
     """
+    from scipy.stats import t as student
+
     return float(student.ppf(0.5 + confidence / 2, max(freedom, 1.0)))
 
 
@@ -222,6 +223,8 @@ def probability_above(interval: IntervalEstimate, freedom: float, reference: flo
         Degrees of freedom of its standard error.
     reference : float
     """
+    from scipy.stats import t as student
+
     gap = interval.value - reference
     reach = interval.value - interval.low if gap > 0 else interval.high - interval.value
     if reach <= 0:

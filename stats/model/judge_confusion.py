@@ -25,12 +25,11 @@ from gnomon.data.arms import identified_arms, steered_arms
 from gnomon.data.errors import InputError
 from gnomon.data.records import Arm, canonical_hash
 from gnomon.stats.cells.aggregation import MISSING, VerdictPatternCells
-from gnomon.stats.cells.open_labels import NO_SET
 from gnomon.stats.cells.outcome_classes import is_class_possible
 from gnomon.stats.model import basis_functions
 from gnomon.stats.model.graded_voices import GradeArrays, grade_arrays
 from gnomon.stats.model.priors import Priors
-from gnomon.stats.model.rater_confusion import RaterArrays, class_sets, rater_arrays
+from gnomon.stats.model.rater_confusion import RaterArrays, class_sets, rater_arrays, with_open_sets
 
 ACCURACY_AXES = ("concept", "subject", "span", "protocol")
 """Axes by which the accuracy of each true class deviates."""
@@ -260,8 +259,7 @@ def _exact_sets(patterns: VerdictPatternCells) -> np.ndarray:
     exact = np.where(patterns.exact, patterns.label, MISSING)
     if patterns.opened is None:
         return exact
-    left = patterns.opened.label
-    return np.where((exact == MISSING) & (left != NO_SET), len(patterns.classes) + left, exact)
+    return with_open_sets(exact, patterns.opened.label, patterns.classes)
 
 
 def wrong_logit_sd(

@@ -10,6 +10,7 @@ raters labelled, adjudications and verdicts inform the errors, and without them 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log
 from typing import Any, NamedTuple
 
@@ -67,8 +68,7 @@ def rater_arrays(patterns: VerdictPatternCells, priors: Priors) -> RaterArrays:
     if many:
         said = patterns.ratings
         if patterns.opened is not None:
-            left = patterns.opened.ratings
-            said = np.where((said == MISSING) & (left != NO_SET), len(patterns.classes) + left, said)
+            said = with_open_sets(said, patterns.opened.ratings, patterns.classes)
         ratings, row = np.unique(said, axis=0, return_inverse=True)
         row = np.where((said == MISSING).all(axis=1), MISSING, row.reshape(-1))
     wrong = max(1.0 - priors.rater_accuracy, 1e-6) / max(len(patterns.classes) - 1, 1)
@@ -89,6 +89,19 @@ def class_sets(patterns: VerdictPatternCells) -> Array:
     """The sets of classes that labels name, shape (K + G, K): the single classes, and those of open labels."""
     single = np.eye(len(patterns.classes), dtype=bool)
     return single if patterns.opened is None else np.concatenate([single, patterns.opened.sets])
+
+
+def with_open_sets(classes: Array, opened: Array, names: Sequence[str]) -> Array:
+    """Indices into `class_sets`: of the class where there is one, else of the set that is left open; -1 for neither.
+
+    Parameters
+    ----------
+    classes, opened : ndarray of int, of the same shape
+        Index of the class, `MISSING` for none, and of the open set, `NO_SET` for none.
+    names : sequence of str
+        The classes, which stand before the open sets.
+    """
+    return np.where((classes == MISSING) & (opened != NO_SET), len(names) + opened, classes)
 
 
 def _wrong_correlation(patterns: VerdictPatternCells, alike: float) -> float:

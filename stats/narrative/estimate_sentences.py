@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import pandas as pd
@@ -11,8 +11,8 @@ from gnomon.stats.bounds.selection_bounds import EffectBounds
 from gnomon.stats.cells.outcome_classes import EVENT, INCOHERENT, MISNAMED, REFUSED
 from gnomon.stats.estimand_registry import NET_ENGAGED, NET_RAW, is_difference
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
-from gnomon.stats.narrative.formatting import format_percent, format_points, format_probability, format_size
-from gnomon.stats.results import ContrastRow, DoseCell, ObservedSlope, SizeLadderSpan, SizeOddsRatio
+from gnomon.stats.narrative.formatting import format_points, format_probability, format_size
+from gnomon.stats.results import ContrastRow, DoseCell, ObservedSlope
 
 FIRM = 0.975
 LIKELY = 0.9
@@ -32,11 +32,6 @@ STAGE_PHRASES = {
     MISNAMED: "claiming something else, if none of these",
 }
 """Outcome of each stage of the statistical model, as an odds ratio is about it."""
-
-POPULATION = (
-    "Odds ratios are for the population of models that these were drawn from, so they rest on the number of models and "
-    "on the prior; points per doubling of such a population cannot be estimated from six to eight models."
-)
 
 STANDARD = (
     "Each estimate averages over the model's own trials. With the same design: both models with the mix of concepts, "
@@ -113,31 +108,13 @@ def monotone_sentence(estimands: pd.DataFrame, contrasts: pd.DataFrame, name: st
             yield contrast_sentence(row)
 
 
-def step_sentences(ladder: pd.DataFrame, name: str) -> Iterator[str]:
-    """The probability that the estimate increases at all steps of size.
-
-    Parameters
-    ----------
-    ladder : pandas.DataFrame
-        `comparisons["ladder"]` of a fit.
-    name : str
-        Name of the estimand.
-    """
-    whole = ladder[(ladder["estimand"] == name) & ladder["steps"].notna()] if "steps" in ladder else ladder.head(0)
-    for row in frame_rows(whole, SizeLadderSpan):
-        yield (
-            f"From {row.from_subject} to {row.to_subject}: P(increase at all {row.steps} steps) "
-            f"{format_probability(row.probability)}."
-        )
-
-
 def best_cells(rows: pd.DataFrame) -> Iterator[str]:
     """The best cell of each subject, and the highest raw rate with its bias (`comparisons["best"]` of a fit)."""
     for subject, mine in rows.groupby("subject", sort=False):
         (row,) = frame_rows(mine.loc[[mine["mean"].idxmax()]], DoseCell)
         low, high = format_points(row.low95), format_points(row.high95)
         told = f"{subject}: {_condition_phrase(row)}, {format_points(row.mean)} % ({low} to {high})"
-        told += f"; P(best) {row.probability_best:.2f}"
+        told += f"; P(best) {format_probability(row.probability_best)}"
         raw = mine[mine["naive"].notna()]
         if len(raw):
             (lucky,), naive = frame_rows(raw.loc[[raw["naive"].idxmax()]], DoseCell), float(raw["naive"].max())
@@ -190,34 +167,14 @@ def _without_one(row: ObservedSlope) -> str:
     )
 
 
-def odds_ratio_sentences(rows: pd.DataFrame) -> Iterator[str]:
-    """Odds ratios per doubling of size over a population of models, and how much of each the prior decides.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        `comparisons["odds_ratios"]` of a fit.
-    """
-    for row in frame_rows(rows, SizeOddsRatio):
-        yield (
-            f"{_odds_phrase(row)}: odds ratio {row.median:.2f} per doubling of size, 95 % interval {row.low95:.2f} to "
-            f"{row.high95:.2f}; {row.subjects} models, the prior decides {format_percent(row.prior_share)}."
-        )
-
-
-def _odds_phrase(row: SizeOddsRatio) -> str:
-    stage = STAGE_PHRASES.get(row.stage, row.stage)
-    return f"{stage[:1].upper()}{stage[1:]}, {row.effect}"
-
-
-def refusal_asymmetry(estimands: pd.DataFrame, bounds: dict[str, EffectBounds]) -> Iterator[str]:
+def refusal_asymmetry(estimands: pd.DataFrame, bounds: Mapping[str, EffectBounds]) -> Iterator[str]:
     """Subjects that refuse one arm much more than the other, and the effect on raw and engaged estimates.
 
     Parameters
     ----------
     estimands : pandas.DataFrame
         Estimates of a fit.
-    bounds : dict of str to EffectBounds
+    bounds : mapping of str to EffectBounds
         Lee's bounds by subject (`gnomon.stats.bounds.selection_bounds.bounds_with_interval`).
     """
     refusals = estimands[(estimands["estimand"] == "refusal") & (estimands["axis"] == "arm")]

@@ -55,6 +55,7 @@ class TidyEstimate(EstimandRow, IntervalRow):
     variant: str
     axis: str
     value: str | float
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from gnomon.stats.estimand_registry import NET_ENGAGED, corrected_name
 from gnomon.stats.narrative.fit_frames import TidyEstimate, frame_rows
 from gnomon.stats.narrative.formatting import (
     count_noun,
-    estimand_label,
     format_interval,
     format_percent,
     format_points,
@@ -27,7 +26,6 @@ from gnomon.stats.results import (
     IntervalRow,
     PredictiveCheck,
     RaterRow,
-    ResultModel,
 )
 
 APART = 0.02
@@ -139,40 +137,6 @@ def bounds_sentences(estimands: pd.DataFrame, bounds: pd.DataFrame) -> Iterator[
             yield f"{told or row.subject + ': '}{hidden}{': consistent with zero' if zero else ''}."
 
 
-class MeasuredRate(ResultModel):
-    """One measure of a judge in one arm with its 95 % interval, as the audit's frames have it."""
-
-    measure: str
-    value: float
-    low: float
-    high: float
-
-
-def arm_sentence(rates: pd.DataFrame, judge: str, arm: str) -> str:
-    """A judge's error rates in one arm, in words.
-
-    Parameters
-    ----------
-    rates : pandas.DataFrame
-        Rows of `audit_frames.rate_frame` for this judge and arm.
-    judge : str
-        Name of the judge.
-    arm : str
-        Name of the arm.
-    """
-    known = rates[rates["measure"].isin(["Sensitivity", "Specificity", "Youden's J"])]
-    by = {row.measure: row for row in frame_rows(known, MeasuredRate)}
-    parts = []
-    for measure, verb in (("Sensitivity", "sensitivity {}"), ("Specificity", "specificity {}")):
-        if row := by.get(measure):
-            value, low, high = (format_percent(end) for end in (row.value, row.low, row.high))
-            parts.append(f"{verb.format(value)} (95 % interval {low} to {high})")
-    told = f"In the {arm} arm, {judge} has " + " and ".join(parts) + "."
-    if row := by.get("Youden's J"):
-        told += f" Youden's J {row.value:.2f} ({row.low:.2f} to {row.high:.2f})."
-    return told
-
-
 def convergence_sentence(view: str, status: str, diagnostics: Diagnostics) -> str:
     """One fit's convergence in a line.
 
@@ -270,33 +234,3 @@ def check_table(predictive: pd.DataFrame) -> pd.DataFrame:
     named["subject"] = named["subject"].replace("", "all models")
     shown = ["data", "subject", "arm", "class", "axis", "value", "observed", "n", "expected", "low95", "high95", "p"]
     return named.sort_values("p", kind="stable")[[*shown, "p corrected"]].rename(columns={"subject": "model"})
-
-
-def prior_table(prior: pd.DataFrame, estimands: pd.DataFrame) -> pd.DataFrame:
-    """Intervals of each estimate under the priors alone and after the data, and the ratio of their widths in percent.
-
-    Parameters
-    ----------
-    prior : pandas.DataFrame
-        Prior rows of a fit (`stats.results.PriorPredictiveRow`).
-    estimands : pandas.DataFrame
-        Estimates of the same fit.
-    """
-    whole = estimands[estimands["axis"] == ""][["subject", "estimand", "low95", "high95"]]
-    both = prior[["subject", "estimand", "low95", "high95"]].merge(
-        whole, on=["subject", "estimand"], suffixes=("", "_data")
-    )
-    return pd.DataFrame(
-        {
-            "subject": both["subject"],
-            "estimate": both["estimand"].map(estimand_label),
-            "prior": [_limits(row) for row in both[["low95", "high95"]].itertuples(index=False)],
-            "posterior": [_limits(row) for row in both[["low95_data", "high95_data"]].itertuples(index=False)],
-            "width": 100 * (both["high95_data"] - both["low95_data"]) / (both["high95"] - both["low95"]),
-        }
-    )
-
-
-def _limits(row: tuple[float, float]) -> str:
-    low, high = row
-    return f"{format_points(low, sign=low < 0)} to {format_points(high, sign=low < 0)} %"

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import pandas as pd
 
+from gnomon.calibration.numerics.number_formats import (
+    format_interval,
+    format_percent,
+    format_points,
+    format_probability,
+)
 from gnomon.stats.estimand_registry import ESTIMANDS
+
+__all__ = [
+    "READER_HEADINGS",
+    "count_noun",
+    "escape_markdown",
+    "estimand_label",
+    "format_interval",
+    "format_percent",
+    "format_points",
+    "format_probability",
+    "format_size",
+    "format_time",
+    "join_names",
+    "non_breaking",
+    "reader_heading",
+    "with_reader_headings",
+]
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!$~|&:^=])")
 _SHORTCODE = re.compile(r":(?=[\w+-])")
@@ -21,21 +43,6 @@ def escape_markdown(text: object) -> str:
     """
     flat = " ".join(str(text).split())
     return _SHORTCODE.sub(":\u200b", _MARKS.sub(r"\\\1", flat).replace("\\:", ":"))
-
-
-def format_percent(value: float | None, digits: int = 0) -> str:
-    """A rate as `41 %`; an en dash if there is none.
-
-    Parameters
-    ----------
-    value : float or None
-        The rate, 0 to 1; None or NaN if there is none.
-    digits : int, default 0
-        Number of decimals.
-    """
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{100 * value:.{digits}f} %"
 
 
 def format_size(parameters: float) -> str:
@@ -82,57 +89,23 @@ def estimand_label(name: str) -> str:
     return ESTIMANDS[name].label if name in ESTIMANDS else name.replace("_", " ")
 
 
-def format_points(rate: float, digits: int = 0, sign: bool = True) -> str:
-    """A rate or difference in percentage points with its sign: `+41`, `−49`; zero has none.
-
-    Parameters
-    ----------
-    rate : float
-        The rate, as a fraction.
-    digits : int, default 0
-        Number of decimals.
-    sign : bool, default True
-        Show the sign.
-    """
-    shown = f"{abs(100 * rate):.{digits}f}"
-    if not sign or float(shown) == 0:
-        return shown
-    return f"{'−' if rate < 0 else '+'}{shown}"
-
-
-def format_probability(probability: float) -> str:
-    """A probability in percent; none is shown as certain."""
-    if probability > 0.999:
-        return "above 99.9 %"
-    return "below 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
-
-
-SMALL = 0.02
-"""Intervals of rates that end below this are shown with a decimal."""
-
-
-def format_interval(mean: float, low: float, high: float, sign: bool) -> str:
-    """An estimate in short: `41 % (38 to 44)`, `+7 % (−5 to +19)`; with a decimal if it is small.
-
-    Parameters
-    ----------
-    mean, low, high : float
-        The estimate and the ends of its interval, as fractions.
-    sign : bool
-        Show the signs.
-    """
-    digits = int(max(abs(low), abs(high)) < SMALL)
-    shown, below, above = (format_points(end, digits, sign) for end in (mean, low, high))
-    return f"{shown} % ({below} to {above})"
+_INTERVAL = re.compile(r"\([−+]?[\d.,]+ to [−+]?[\d.,]+\)")
 
 
 def non_breaking(text: str) -> str:
-    """The text with non-breaking spaces before its percent signs."""
-    return text.replace(" %", "\u00a0%")
+    """The text with non-breaking spaces before its percent signs and within its intervals: `(24 to 36)`."""
+    return _INTERVAL.sub(lambda found: found[0].replace(" ", "\u00a0"), text.replace(" %", "\u00a0%"))
 
 
 READER_HEADINGS = {"subject": "model"}
 """Headings of columns whose name in the data is not the reader's word."""
+
+
+def reader_heading(name: str) -> str:
+    """The heading that readers see of a column of the data: its word for it, with a capital; a symbol (n) stays."""
+    name = READER_HEADINGS.get(name, name)
+    is_symbol = len(name) < 2 or not name[1].isalpha()
+    return name if is_symbol else name[:1].upper() + name[1:]
 
 
 def with_reader_headings(table: pd.DataFrame) -> pd.DataFrame:

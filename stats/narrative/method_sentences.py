@@ -26,7 +26,7 @@ def headline_sentence(choice: HeadlineChoice) -> str:
     if choice.method != DESIGN:
         return (
             f"Headline: {name}. The joint fit agrees with the design-based estimates within their errors in all "
-            f"{len(choice.differences)} comparisons (smallest corrected p {choice.p:.2f})."
+            f"{len(choice.differences)} comparisons (smallest corrected {format_p(choice.p)})."
         )
     worst = min(choice.differences, key=lambda row: row.p)
     if worst.p >= choice.limit:

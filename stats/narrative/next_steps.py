@@ -29,6 +29,21 @@ class Notice:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """The next step: why, and the command of `gnomon` that does it with its options, or the page to open (`label`,
+    `scaling`); with neither, nothing that can be run here helps.
+    """
+
+    why: str
+    step: str = ""
+    page: str = ""
+    options: tuple[str, ...] = ()
+
+
+REFIT = NextStep("The fit failed: raise draws and tune under [fit] in study.toml and fit again.", step="fit")
+
+
 def list_notices(found: StudyOverview) -> list[Notice]:
     """Notices about the study, worst first."""
     notes = [
@@ -170,24 +185,70 @@ def _about_labels(found: StudyOverview) -> list[Notice]:
     return notes
 
 
-@dataclass(frozen=True, slots=True)
-class NextStep:
-    """The next step: why, and the command of `gnomon` that does it, or the page (`label`, `scaling`) to open."""
-
-    why: str
-    step: str = ""
-    page: str = ""
-
-
 def next_step(found: StudyOverview) -> NextStep:
     """The step that helps the study most now."""
     fit = _fit_step([fit.status for fit in found.fits])
     if found.counts_only:
         return fit or NextStep("The published counts are fitted: read the estimates.", page="scaling")
-    return _trial_step(found) or _judge_step(found) or fit or _label_step(found)
+    return _trial_step(found) or _judge_step(found) or _size_step(found) or fit or _label_step(found)
+
+
+def way_to_fit(found: StudyOverview) -> NextStep:
+    """What leads to a first fit: the fit where it can be made, else what it needs."""
+    return NextStep("Fit the rates.", step="fit") if found.can_be_fitted else next_step(found)
+
+
+def battery_step(found: StudyOverview) -> NextStep:
+    """What leads to results of the battery: running it, where the study has models to steer."""
+    none = "No task of the battery was run in this study"
+    if found.settings.can_generate:
+        return NextStep(f"{none}.", step="battery")
+    held = "counts" if found.counts_only else "what was made elsewhere"
+    return NextStep(f"{none}, and none can be: it holds {held}, and no model to steer.")
+
+
+def transcript_step(found: StudyOverview) -> NextStep:
+    """What leads to transcripts, in a study that has none."""
+    if found.counts_only:
+        return NextStep("This study holds counts, without transcripts: there is nothing to read, judge or label.")
+    return _trial_step(found) or NextStep("This study has no trials that a judge reads.")
+
+
+def verdict_step(found: StudyOverview) -> NextStep:
+    """What leads to verdicts, in a study that has none."""
+    if found.counts_only or not found.trial_count:
+        return transcript_step(found)
+    return _judge_step(found) or NextStep("This study has no verdicts.")
+
+
+def attack_step(judge: str, *, brought: bool) -> NextStep:
+    """What leads to a measured rate of attacks that change a judge's verdict.
+
+    Parameters
+    ----------
+    judge : str
+        Name of the judge.
+    brought : bool
+        Whether its verdicts were imported: then nobody can ask it here.
+    """
+    if brought:
+        return NextStep("Not measured: its verdicts were imported, so that it cannot be asked here.")
+    return NextStep("Not measured.", step="judge", options=("--attack", "--judge", judge))
+
+
+def draws_step(view: str) -> NextStep:
+    """What brings back the draws of a fit, by its view."""
+    kind, _, which = view.partition(":")
+    if kind == "corrected" and which:
+        return NextStep("Another label view than the study's is fitted in Python: fit_corrected samples it again.")
+    return NextStep("Sample them again:", step="fit", options=("--resample", *(("--judge", which) if which else ())))
 
 
 def _trial_step(found: StudyOverview) -> NextStep | None:
+    if not found.settings.can_generate:
+        if found.trial_count:
+            return None
+        return NextStep("Bring in trials, verdicts and labels with 'gnomon import FORMAT FILE' (docs/importing.md).")
     lacking = int((found.missing["want"] - found.missing["have"]).sum())
     if lacking:
         return NextStep(f"Generate the {count_noun(lacking, 'missing trial')}.", step="generate")
@@ -195,11 +256,24 @@ def _trial_step(found: StudyOverview) -> NextStep | None:
 
 
 def _judge_step(found: StudyOverview) -> NextStep | None:
-    if found.unjudged_count:
-        return NextStep(f"Run {join_names(list(found.unjudged_count))} on the trials without verdicts.", step="judge")
+    if asked := found.to_be_asked:
+        return NextStep(f"Run {join_names(asked)} on the trials without verdicts.", step="judge")
     if found.states.empty:
         return NextStep("Add judges under [[judges]] in study.toml and run them.", step="judge")
+    if not (found.states["state"] == str(VerdictState.OK)).any():
+        return NextStep(
+            "No verdict is usable: put the judges under [[judges]] in study.toml right, and run them.", step="judge"
+        )
     return None
+
+
+def _size_step(found: StudyOverview) -> NextStep | None:
+    if not found.unsized:
+        return None
+    return NextStep(
+        f"The number of parameters of {join_names(list(found.unsized))} is not known, and estimates by size need it: "
+        "import its files again with --parameters."
+    )
 
 
 def _label_step(found: StudyOverview) -> NextStep:
@@ -215,5 +289,5 @@ def _fit_step(statuses: list[str]) -> NextStep | None:
     if not statuses:
         return NextStep("Fit the rates.", step="fit")
     if all(status == FAILED for status in statuses):
-        return NextStep("The fit failed: raise draws and tune under [fit] in study.toml and fit again.", step="fit")
+        return REFIT
     return None

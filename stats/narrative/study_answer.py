@@ -190,8 +190,8 @@ def _answer_sentence(fit: FitFrames, models: Mapping[str, tuple[AnswerValue, ...
             f"Of {count_noun(len(models), 'model')}, {best} alone has a net detection: {value_phrase(high)}, {basis}."
         )
     return (
-        f"{high.label} of {count_noun(len(known), 'model')} ranges from {value_phrase(low)} in {worst} to "
-        f"{value_phrase(high)} in {best}; {basis}."
+        f"{high.label} of {count_noun(len(known), 'model')} ranges from {_phrase_before_in(low)} in {worst} to "
+        f"{_phrase_before_in(high)} in {best}; {basis}."
     )
 
 
@@ -216,6 +216,11 @@ def value_phrase(value: AnswerValue) -> str:
     if value.is_difference and row.low95 <= 0 <= row.high95:
         return f"{said}, consistent with zero"
     return said
+
+
+def _phrase_before_in(value: AnswerValue) -> str:
+    said = value_phrase(value)
+    return f"{said}," if ", " in said else said
 
 
 def range_values(models: Mapping[str, tuple[AnswerValue, ...]]) -> dict[str, tuple[AnswerValue, str, str]]:

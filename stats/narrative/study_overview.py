@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, or_, select, union_all
 
 from gnomon.calibration.labels.label_counts import label_funnel
 from gnomon.calibration.labels.truth_summary import summarize_truth
@@ -17,7 +18,8 @@ from gnomon.calibration.measure_counts import MeasureCount, all_measure_counts
 from gnomon.calibration.observations.frames import MEASURING, judge_frame
 from gnomon.calibration.results.truth_summary import TruthSummary
 from gnomon.data.arms import ARMS, ArmSpec, judged_arms
-from gnomon.data.records import Exposure, LabelKind, VerdictState
+from gnomon.data.importers.row_builders import UNKNOWN_SIZE
+from gnomon.data.records import IMPORTED, Exposure, LabelKind, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.design_scope import design_conditions, design_trials, outside_sentence
 from gnomon.data.storage.store import Store
@@ -29,6 +31,7 @@ from gnomon.stats.stored_fits import newest_fits
 
 _trial = tables.trials.c
 _verdict = tables.verdicts.c
+_USABLE = str(VerdictState.OK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class StudyOverview:
     truth of several raters' labels; `fits` the newest fit of each view;
     `measured` the counts of measures that judges do not read; `outside` says how many trials lie outside the design,
     `external` what is known of judges' errors that come from another study, `funnel` how many labels each estimate
-    uses.
+    uses, `brought` judges whose verdicts were imported, so that nobody can ask them, `unsized` models whose size is not
+    known.
     """
 
     settings: StudySettings
@@ -57,6 +61,8 @@ class StudyOverview:
     outside: str = ""
     external: tuple[str, ...] = ()
     funnel: str = ""
+    brought: frozenset[str] = frozenset()
+    unsized: tuple[str, ...] = ()
 
     @property
     def counts_only(self) -> bool:
@@ -78,6 +84,11 @@ class StudyOverview:
         return {name: number for name, number in lacking.items() if number > 0}
 
     @property
+    def to_be_asked(self) -> list[str]:
+        """Judges that lack verdicts and that the study can ask: it names them, and they were not imported."""
+        return [name for name in self.unjudged_count if name in self.settings.judges and name not in self.brought]
+
+    @property
     def labelled_for_measuring(self) -> dict[str, int]:
         """Labels that measure judges (dev and test split) by judged arm, arms without one included."""
         usable = self.labels[self.labels["split"].isin([str(split) for split in MEASURING])]
@@ -87,9 +98,13 @@ class StudyOverview:
 
     @property
     def can_be_fitted(self) -> bool:
-        """Whether there is a verdict that counts, or published counts."""
-        usable = self.states.loc[self.states["state"] == str(VerdictState.OK), "n"].sum()
-        return self.counts_only or bool(usable)
+        """Whether there is a verdict of the first judge that counts, or published counts."""
+        if self.counts_only:
+            return True
+        found = list(self.states["judge"].unique())
+        first = next((name for name in self.settings.judges if name in found), found[0] if found else None)
+        usable = (self.states["judge"] == first) & (self.states["state"] == str(VerdictState.OK))
+        return bool(self.states.loc[usable, "n"].sum()) and not self.unsized
 
     @property
     def stale_fits(self) -> bool:
@@ -97,19 +112,33 @@ class StudyOverview:
         return bool(self.outdated)
 
 
+@dataclass(frozen=True, slots=True)
+class StudyCounts:
+    """What labels and fits leave as it is.
+
+    Attributes
+    ----------
+    cells, states : pandas.DataFrame
+        As of `StudyOverview`.
+    """
+
+    cells: pd.DataFrame
+    states: pd.DataFrame
+
+
 @one_label_reading()
-def summarize_study(store: Store) -> StudyOverview:
-    """Count what the store holds."""
+def summarize_study(store: Store, counts: StudyCounts | None = None) -> StudyOverview:
+    """Count what the store holds.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    counts : StudyCounts, optional
+        What was counted of the same trials and verdicts before.
+    """
     settings = load_settings(store)
-    cells = _cell_counts(store)
-    judges = judge_frame(store)
-    query = select(_verdict.judge, _verdict.state, func.count().label("n")).where(_verdict.sample == 0)
-    if planned := design_conditions(store):
-        query = query.join(tables.trials, _trial.id == _verdict.trial).where(*planned)
-    states = store.read_frame(
-        query.where(_verdict.judge.in_(list(judges["version"]))).group_by(_verdict.judge, _verdict.state)
-    )
-    states["judge"] = states["judge"].map(dict(zip(judges["version"], judges["name"], strict=True)))
+    cells, states = (counts := counts or count_trials_and_verdicts(store)).cells, counts.states
     events = label_events(store)
     view = settings.label_view
     arms = events.drop_duplicates("trial")[["trial", "arm"]]
@@ -126,20 +155,70 @@ def summarize_study(store: Store) -> StudyOverview:
         truth=summarize_truth(store, view),
         outside=outside_sentence(store),
         external=external_caveats(store),
+        brought=_imported_judges(store),
+        unsized=_unsized_models(store),
         funnel="" if settings.counts_only else label_funnel(store, view).words,
         measured=all_measure_counts(store, [str(name) for name in cells["subject"].unique()]),
     )
 
 
+def count_trials_and_verdicts(store: Store) -> StudyCounts:
+    """Trials by condition, and verdicts by judge and state, of the design as it stands.
+
+    Parameters
+    ----------
+    store : Store
+        Store of the study.
+    """
+    return StudyCounts(_cell_counts(store), _state_counts(store))
+
+
+def _imported_judges(store: Store) -> frozenset[str]:
+    judges = judge_frame(store)
+    return frozenset(judges.loc[judges["kind"] == IMPORTED, "name"])
+
+
+def _unsized_models(store: Store) -> tuple[str, ...]:
+    """Models of unknown size where there are several: estimates by size need it."""
+    subjects = store.load_subjects()
+    unknown = tuple(subject.name for subject in subjects if subject.parameters == UNKNOWN_SIZE)
+    return unknown if len(subjects) > 1 else ()
+
+
 def _cell_counts(store: Store) -> pd.DataFrame:
-    axes = [_trial[name] for name in ("subject", "arm", "concept", "strength", "layer", "span")]
-    answered = func.count().filter(_trial.error.is_(None)).label("n")
-    failed = func.count(_trial.error).label("failed")
-    query = select(*axes, tables.protocols.c.name.label("protocol"), answered, failed)
-    query = query.join(tables.protocols, tables.protocols.c.hash == _trial.protocol).where(
-        design_trials(), *design_conditions(store)
-    )
-    return store.read_frame(query.group_by(*axes, tables.protocols.c.name).order_by(*axes))
+    """By condition, from an index that holds the conditions in order; failed trials, which it does not mark, apart."""
+    axes, protocol = [_trial[name] for name in tables.AXES if name != "measure"], tables.protocols.c
+    here, n = (design_trials(), *design_conditions(store)), func.count()
+    every = select(*axes, n.label("n"), literal(0).label("failed")).where(*here).group_by(*axes)
+    marked = select(_trial.id).where(_trial.error.is_not(None))  # an index of its own has them
+    failed = select(*axes, -n, n).where(_trial.id.in_(marked), *here).group_by(*axes)
+    found = store.read_frame(select(union_all(every, failed).subquery()))
+    names = store.read_frame(select(protocol.hash, protocol.name))
+    found["protocol"] = found["protocol"].map(dict(zip(names["hash"], names["name"], strict=True)))
+    by = ["subject", "arm", "concept", "strength", "layer", "span", "protocol"]
+    summed = found.groupby(by, dropna=False, as_index=False)[["n", "failed"]].sum()
+    return summed.sort_values(by, na_position="first", ignore_index=True)
+
+
+def _state_counts(store: Store) -> pd.DataFrame:
+    """By judge and state, of first verdicts. Usable ones are all but the others, which an index of verdicts tells."""
+    judges, planned = judge_frame(store), design_conditions(store)
+    # An expression, since an index of judges alone would have the database look up every verdict.
+    judge, n = func.coalesce(_verdict.judge, "").label("judge"), func.count().label("n")
+    counted = select(judge, _verdict.state, _verdict.sample, n).group_by(judge, _verdict.state, _verdict.sample)
+    tally: Counter[tuple[str, str]] = Counter()
+    if planned:
+        counted = counted.select_from(tables.verdicts.join(tables.trials, _trial.id == _verdict.trial)).where(*planned)
+    else:
+        every = store.read_frame(select(_verdict.judge, n).group_by(_verdict.judge))
+        tally.update({(version, _USABLE): number for version, number in every.itertuples(index=False, name=None)})
+        counted = counted.where(or_(_verdict.state != _USABLE, _verdict.sample != 0))
+    for version, state, sample, number in store.read_frame(counted).itertuples(index=False, name=None):
+        tally[version, _USABLE] -= 0 if planned else number
+        tally[version, state] += number if sample == 0 else 0
+    name = dict(zip(judges["version"], judges["name"], strict=True))
+    rows = [(name[version], state, number) for (version, state), number in sorted(tally.items()) if version in name]
+    return pd.DataFrame([row for row in rows if row[2]], columns=["judge", "state", "n"])
 
 
 def distinct_values(values: pd.Series[Any]) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gnomon.stats.estimand_registry import ESTIMANDS, is_difference
+from gnomon.stats.estimand_registry import ESTIMANDS
 from gnomon.stats.narrative.fit_frames import FitFrames
 from gnomon.stats.narrative.formatting import estimand_label
-from gnomon.stats.tables.estimate_table import Cell, ColumnKind, EstimateTable, TableColumn
+from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
 from gnomon.stats.tables.frame_tables import FIT_ENDS, table_of_intervals
 from gnomon.stats.tables.headline_tables import estimand_column, estimand_kind, fit_title
 
@@ -86,7 +86,7 @@ def estimate_list_table(fit: FitFrames) -> EstimateTable:
     )  # fmt: skip
     for cells, (_, row) in zip(estimates.rows, found.iterrows(), strict=True):
         name = str(row["estimand"])
-        kind: ColumnKind = "difference" if is_difference(name) else estimand_kind(name)
+        kind = estimand_kind(name)
         where = (
             f"{row['axis']} {row['value']:g}" if isinstance(row["value"], float) else f"{row['axis']} {row['value']}"
         )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import pandas as pd
 
 from gnomon.calibration.numerics.multiple_testing import format_p
+from gnomon.calibration.numerics.number_formats import format_coefficient
 from gnomon.data.errors import InputError
 from gnomon.stats.narrative.formatting import (
     format_interval,
@@ -21,6 +23,7 @@ from gnomon.stats.narrative.formatting import (
     format_points,
     format_probability,
     format_size,
+    reader_heading,
 )
 
 ABSENT = "–"
@@ -30,11 +33,19 @@ ColumnKind = Literal["text", "count", "rate", "difference", "points", "number", 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value with the ends of its interval, in the units of its column (rates as fractions)."""
+    """A value with the ends of its interval, in the units of its column (rates as fractions).
+
+    Attributes
+    ----------
+    value, low, high : float
+    kind : ColumnKind, optional
+        How it is shown, in a column whose rows are rates and coefficients; None for the kind of the column.
+    """
 
     value: float
     low: float
     high: float
+    kind: ColumnKind | None = None
 
 
 Cell: TypeAlias = str | float | int | Interval | None
@@ -105,8 +116,13 @@ class EstimateTable:
 
     def texts(self) -> Iterator[list[str]]:
         """The rows as readers see them."""
-        for row in self.rows:
-            yield [show_cell(row.get(column.name), column.kind) for column in self.columns]
+        yield from map(list, self._shown)
+
+    @cached_property
+    def _shown(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(
+            tuple(show_cell(row.get(column.name), column.kind) for column in self.columns) for row in self.rows
+        )
 
     def text_frame(self) -> pd.DataFrame:
         """The table as readers see it, with its headings."""
@@ -143,13 +159,15 @@ def table_of_texts(name: str, caption: str, frame: pd.DataFrame, notes: Sequence
     name, caption : str
         As of `EstimateTable`.
     frame : DataFrame
-        Its columns are the headings; columns of whole numbers are counts.
+        Its columns become headings (`reader_heading`); columns of whole numbers are counts.
     notes : sequence of str
         Sentences below the table.
     """
     columns = tuple(
-        TableColumn(str(heading), str(heading), "count" if pd.api.types.is_integer_dtype(frame[heading]) else "text")
-        for heading in frame.columns
+        TableColumn(
+            str(name), reader_heading(str(name)), "count" if pd.api.types.is_integer_dtype(frame[name]) else "text"
+        )
+        for name in frame.columns
     )
     rows = tuple(
         {str(heading): None if _is_missing(cell) else cell for heading, cell in row.items()}
@@ -165,8 +183,10 @@ def show_cell(cell: Cell, kind: ColumnKind) -> str:
     ----------
     cell : Cell
     kind : ColumnKind
-        Kind of its column.
+        Kind of its column; an interval that has a kind of its own is shown by that.
     """
+    if isinstance(cell, Interval) and cell.kind is not None:
+        kind = cell.kind
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ABSENT
     if isinstance(cell, str):
@@ -192,7 +212,7 @@ _VALUE_TEXTS: Mapping[ColumnKind, Callable[[float], str]] = {
 
 
 def _show_value(value: float, kind: ColumnKind) -> str:
-    return _VALUE_TEXTS[kind](value) if kind in _VALUE_TEXTS else f"{value:.2f}".replace("-", "−")
+    return _VALUE_TEXTS[kind](value) if kind in _VALUE_TEXTS else format_coefficient(value)
 
 
 def _sort_value(cell: Cell, kind: ColumnKind) -> object:
@@ -202,4 +222,4 @@ def _sort_value(cell: Cell, kind: ColumnKind) -> object:
 
 
 def _is_missing(cell: object) -> bool:
-    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))

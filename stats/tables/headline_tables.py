@@ -26,13 +26,14 @@ from gnomon.stats.results import (
     RuleEstimate,
     SignalDetectionIndex,
 )
+from gnomon.stats.tables.design_tables import MODEL
 from gnomon.stats.tables.estimate_table import Cell, ColumnKind, EstimateTable, Interval, TableColumn, show_cell
 
 FIT_TITLES = {"published": "as published", "judged": "as judged", "corrected": "corrected"}
 INDICES = (("d_prime", "d'", "d'"), ("criterion", "Criterion c", "criterion"))
 """Indices of signal detection: name, heading, and the glossary's term."""
 INDEX_LABELS = {name: label for name, label, _ in INDICES}
-MODEL_AND_FIT = (TableColumn("model", "Model", terms=("model",)), TableColumn("fit", "Fit", terms=("corrected",)))
+MODEL_AND_FIT = (MODEL, TableColumn("fit", "Fit", terms=("corrected",)))
 HEADLINE_CAPTION = "Posterior means with 95 % intervals, over each model's own trials."
 RULES_NOTE = (
     "The same verdicts under every outcome rule, as counted by one judge; * is the study's rule. Intervals are for "
@@ -208,7 +209,7 @@ def rule_table(rows: Sequence[RuleEstimate]) -> EstimateTable:
         alike.setdefault(tuple(each.get(name) for each in made), []).append(name)
     kept = {names[0]: ", ".join(names) for names in alike.values()}
     columns = (
-        TableColumn("model", "Model", terms=("model",)),
+        MODEL,
         TableColumn("estimate", "Estimate"),
         *(TableColumn(name, heading, terms=("outcome rule",)) for name, heading in kept.items()),
     )

@@ -8,6 +8,7 @@ from gnomon.stats.estimand_registry import CORRECTED_VIEW, headline_estimands, v
 from gnomon.stats.narrative.formatting import estimand_label
 from gnomon.stats.narrative.method_sentences import METHOD_NAMES
 from gnomon.stats.results import MethodEstimate
+from gnomon.stats.tables.design_tables import MODEL
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
 from gnomon.stats.tables.headline_tables import estimate_phrase
 
@@ -29,7 +30,7 @@ def method_table(rows: Iterable[MethodEstimate]) -> EstimateTable:
         if row.headline:
             cells["headline"] = METHOD_NAMES[row.method]
     columns = (
-        TableColumn("model", "Model", terms=("model",)),
+        MODEL,
         TableColumn("estimate", "Estimate"),
         *(TableColumn(name, said[:1].upper() + said[1:]) for name, said in METHOD_NAMES.items()),
         TableColumn("headline", "Headline"),

@@ -8,6 +8,7 @@ from gnomon.calibration.plotting.theme import OUTCOME_COLOURS
 from gnomon.data.arms import ARMS
 from gnomon.data.outcomes import Outcome
 from gnomon.stats.cells.outcome_counts import DENIED_OR_OTHER, OutcomeCount
+from gnomon.stats.tables.design_tables import MODEL
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
 
 REST_NOTE = (
@@ -32,7 +33,7 @@ def outcome_table(rows: Sequence[OutcomeCount], source: str) -> EstimateTable:
         cells[row.outcome] = row.n / row.of if row.of else None
     shown = [name for name in OUTCOME_COLOURS if any(name in cells for cells in found.values())]
     columns = (
-        TableColumn("model", "Model", terms=("model",)),
+        MODEL,
         TableColumn("arm", "Arm", terms=("arm",)),
         TableColumn("n", "Trials", "count", ("trial",)),
         *(TableColumn(name, name.capitalize(), "rate", ("outcome",)) for name in shown),

@@ -10,23 +10,25 @@ from gnomon.stats.tables.estimate_table import EstimateTable
 FILE_DIGITS = 10
 """Decimals of a value in a CSV file: more is noise of the arithmetic."""
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "−": "$-$",
-    "–": "--",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "\u00a0": "~",
-}
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "−": "$-$",
+        "–": "--",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "\u00a0": "~",
+    }
+)
 
 
 def csv_text(table: EstimateTable) -> str:
@@ -67,13 +69,16 @@ TABLE_FORMATS: Mapping[str, Callable[[EstimateTable], str]] = {
 
 def escape_latex(text: str) -> str:
     """The text with what LaTeX would read as a command escaped, in one line."""
-    return "".join(_LATEX.get(letter, letter) for letter in _one_line(text))
+    return _one_line(text).translate(_LATEX)
+
+
+def guard_formula(cell: object) -> object:
+    """The cell; a text that a spreadsheet would run as a formula with an apostrophe before it."""
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def _file_value(cell: object) -> object:
-    if isinstance(cell, str) and _FORMULA.match(cell):
-        return f"'{cell}"
-    return round(cell, FILE_DIGITS) if isinstance(cell, float) else cell
+    return round(cell, FILE_DIGITS) if isinstance(cell, float) else guard_formula(cell)
 
 
 def _markdown_cell(text: str) -> str:

@@ -175,11 +175,11 @@ def test_a_created_study_file_says_what_was_meant(study: gn.Study, model: Path) 
 
 
 MISTAKES = [
-    ({"concepts": []}, "not written: design.concepts: List should have at least 1 item"),
-    ({"layers": ["three"]}, r"not written: design.layers.0: Input should be a valid integer"),
+    ({"concepts": []}, "not written: design.concepts: has too few entries: at least 1"),
+    ({"layers": ["three"]}, r"not written: design.layers 1: write a whole number"),
     ({"fit": {"priors": {"wide": 1}}}, "not written: fit.priors: prior 'wide' is not known: choose from arm_sd"),
     ({"design": {"colour": "red"}}, "not written: design.colour: there is no such key"),
-    ({"judges": ["oracle"]}, "not written: judges.0"),
+    ({"judges": ["oracle"]}, "not written: judges 1"),
     ({"strengths": [object()]}, "to a TOML item: give texts, numbers, lists and tables"),
 ]
 

@@ -155,7 +155,7 @@ def test_calibrate_prints_the_audit(demo, gnomon):
     assert set(document["revisions"]) >= {"n", "after_verdict", "toward_judge"}
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_a_study_without_labels_gets_raw_figures_and_no_corrected_ones(demo, gnomon, tmp_path):
     """The demo's own trials and verdicts, copied by running the steps again without the calibration set."""
     folder = tmp_path / "bare"

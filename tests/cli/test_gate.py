@@ -82,7 +82,7 @@ def test_a_requirement_that_is_not_met_is_one_line_and_status_1(command, card):
     assert out.count("\n") == 1
     assert "not passed: control.specificity " in out
     assert "95 % interval" in out
-    assert "required lower end > 0.999" in out
+    assert "required lower end > 99.9 %" in out
 
 
 def test_several_requirements_are_a_line_each(command, card):

@@ -74,7 +74,10 @@ def test_a_dry_run_says_calls_tokens_cost_and_time_and_asks_nothing(gnomon, fold
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ('kind = "openai"\nmodle = "x"', "judge 'bad': study.toml line 10: judges.0.modle: there is no such key"),
+        (
+            'kind = "openai"\nmodle = "x"',
+            "judge 'bad': study.toml line 10: judges 1 ('bad').modle: there is no such key",
+        ),
         ('kind = "openai"\nbase_url = "http://x/v1"\nmodel = "m"\nbudget = 1', "judge 'bad' has a budget and no price"),
         ('kind = "openai"\nbase_url = "http://x/v1"\nmodel = "m"\nprice = { input = 1 }', "price.output"),
         (f'kind = "openai"\nbase_url = "http://x/v1"\nmodel = "m"\napi_key_env = "{KEY}"', "api_key_env"),

@@ -81,6 +81,7 @@ def test_the_method_that_is_called_the_headline_is_the_one_that_is_shown(study, 
     assert headline_sentence(page.headline).startswith(f"Headline: {method}")
 
 
+@pytest.mark.simulation
 def test_the_report_prints_it_and_no_other_under_that_name(study, shown: EstimateRow, tmp_path) -> None:
     page = html.unescape(write_report(study.opened, tmp_path / "a.html").read_text(encoding="utf-8"))
     text = " ".join(re.sub(r"<[^>]+>", " ", page).replace("\u00a0", " ").split())

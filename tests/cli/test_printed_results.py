@@ -50,6 +50,18 @@ def test_no_line_is_cut_or_wrapped_in_a_pipe(demo_store, capsys):
     assert "…" not in shown
 
 
+def test_what_raters_agree_on_says_of_which_labels_it_is(demo_store, capsys):
+    from gnomon.calibration.audit.document import audit_views
+
+    audit = audit_views(demo_store)
+    truth = dict(audit.truth)
+    truth["current"] = truth["current"].model_copy(update={"words": "others"})
+    truth["first"] = truth["blind"]
+    print_audit(audit.model_copy(update={"truth": truth}))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Raters")]
+    assert [line.partition(":")[0] for line in lines] == ["Raters, blind and first labels", "Raters, current labels"]
+
+
 def test_a_narrow_terminal_cuts_no_number(monkeypatch, capsys):
     monkeypatch.setattr(text_console, "_default_width", lambda: 40)
     shown = Table("name", "a number", "another", box=None)
@@ -103,3 +115,28 @@ def test_the_nearest_name_is_offered(arguments, told, monkeypatch):
     assert entry.run(arguments) == 2
     assert told in said.getvalue()
     assert said.getvalue().count("\n") == 1
+
+
+MISTAKES = {
+    "init {file}": "no folder can be made there",
+    "init {file}/below": "no folder can be made there",
+    "generate {file}": "is a file: name the study's folder",
+    "judge {study}": "no judge that can be asked: add [[judges]] to study.toml",
+    "judge {study} --attack": "no judge that can be asked: add [[judges]] to study.toml",
+    "judge {study} --dry-run": "no judge that can be asked: add [[judges]] to study.toml",
+    "judge {study} --compare one": "requires 2 arguments: 'gnomon judge --help' lists",
+    "fit {study} --netcdf {file}/draws.nc": "is not a folder: make it, or name another file",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_is_told_in_one_line_before_anything_is_done(line, tmp_path, capsys):
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "study.toml").write_text('name = "brought"\nimported = true\n')
+    (tmp_path / "file").write_text("no folder")
+    assert entry.run(line.format(file=tmp_path / "file", study=study).split()) == 2
+    said = capsys.readouterr()
+    assert MISTAKES[line] in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""

@@ -58,7 +58,7 @@ def test_a_json_document_on_stdout_keeps_every_character_as_an_escape_sequence(c
     ("error", "status", "line"),
     [
         (InputError(f"{STRANGE}\nnext"), 2, f"gnomon: {CLEAN} next"),
-        (typer.BadParameter(STRANGE), 2, f"gnomon: Invalid value: {CLEAN}: 'gnomon --help' lists what there is"),
+        (typer.BadParameter(STRANGE), 2, f"gnomon: Invalid value: {CLEAN}: 'gnomon doctor --help' lists what there is"),
         (OSError(STRANGE), 1, f"gnomon: {CLEAN}: fix that and run the same command again"),
         (MemoryError(), 1, "gnomon: the memory is full: end other programs, or name a smaller input"),
         (RecursionError(STRANGE), 1, f"gnomon: this is a fault of Gnomon (RecursionError: {CLEAN}): nothing that"),

@@ -105,7 +105,7 @@ def test_the_wheel_is_what_is_imported_and_nothing_of_the_folder(binaries, folde
     assert str(binaries.parent) in said
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_a_study_is_made_and_shown_beside_files_named_like_rooms(binaries, folder):
     run(folder, binaries / "gnomon", "demo", "published", "--published-only", "--no-dashboard")
     run(folder, binaries / "gnomon", "report", "published", "--out", "report.html")

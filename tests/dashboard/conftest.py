@@ -94,7 +94,7 @@ def opened(urls: dict[str, str]) -> Iterator[Callable[[str], Store]]:
 def context(chromium):
     """One profile for all tests, so that the app's scripts are fetched once; each page is a session of its own."""
     made = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    made.set_default_timeout(20_000)
+    made.set_default_timeout(60_000)
     yield made
     made.close()
 

@@ -6,7 +6,7 @@ import pytest
 from simulated_study import fill_study
 from streamlit.testing.v1 import AppTest
 
-from gnomon.calibration.audit.document import count_test_looks
+from gnomon.calibration.sequential.look_record import count_test_looks
 from gnomon.data.records import JudgeVersion
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
@@ -14,12 +14,15 @@ from gnomon.data.storage.store import Store
 
 def drawn(url: str) -> AppTest:
     def page(url: str) -> None:
+        from collections import defaultdict
+
         import streamlit as st
 
         from gnomon.dashboard import study_picker
         from gnomon.dashboard.views import calibration_card
 
         st.session_state["place"] = study_picker.StudyRef("sim", url)
+        st.session_state["pages"] = defaultdict(lambda: "http://127.0.0.1/page")
         calibration_card.show_page()
 
     return AppTest.from_function(page, args=(url,), default_timeout=60).run()
@@ -43,7 +46,7 @@ HEADINGS = [
     "Errors by arm",
     "Agreement",
     "Drift",
-    "Does it travel?",
+    "Do its errors hold elsewhere?",
     "What it is fooled by",
     "Labels and guidelines",
 ]
@@ -53,7 +56,7 @@ def test_the_page_has_a_heading_and_a_table_for_each_part_with_one_look(url):
     store = filled(url, n=160, labelled=0.9)
     app = drawn(url)
     assert not app.exception
-    assert [each.value for each in app.subheader] == HEADINGS
+    assert [each.value for each in app.header] == HEADINGS
     tables = [list(frame.value.columns) for frame in app.dataframe]
     for wanted in ({"Rate", "Estimate", "n", "Given"}, {"Coefficient", "Base rate"}, {"Drift", "n"}, {"Property", "p"}):
         assert any(wanted <= set(table) for table in tables), wanted

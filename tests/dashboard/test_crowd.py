@@ -22,9 +22,10 @@ SECONDS = float(os.environ.get("GNOMON_CROWD_SECONDS", "15"))
 
 @pytest.mark.parametrize(
     "store_url",
-    [pytest.param("sqlite", marks=pytest.mark.slow), pytest.param("postgresql", marks=pytest.mark.simulation)],
+    ["sqlite", "postgresql"],
     indirect=True,
 )
+@pytest.mark.simulation
 def test_eight_raters_label_one_study_at_once(store_url, tmp_path, chromium):
     store = Store.open(store_url)
     demo.fill(store, labels=False, fits=False, times=8)

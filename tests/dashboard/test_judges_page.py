@@ -12,6 +12,7 @@ from gnomon.data.storage.store import Store
 
 SECTIONS = (
     "Can estimates be corrected for the errors of lexicon?",
+    "What would more labels buy?",
     "Errors by arm",
     "Confusion matrix",
     "Agreement",
@@ -47,10 +48,10 @@ def app(tmp_path, monkeypatch) -> AppTest:
 
 def test_every_section_opens_with_its_table(app):
     assert not app.exception
-    assert tuple(each.value for each in app.subheader) == SECTIONS
+    assert tuple(each.value for each in app.header) == SECTIONS
     headings = [set(frame.value.columns) for frame in app.dataframe]
     for wanted in (
-        {"Judge", "Arm", "Sensitivity", "Specificity", "Youden's J", "Labelled positive"},
+        {"Judge", "Arm", "Sensitivity", "Specificity", "Youden's J", "Positives"},
         {"Between", "Base", "Gwet's AC1"},
         {"Arm", "Method"},
     ):

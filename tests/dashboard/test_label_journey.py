@@ -59,7 +59,7 @@ UNDONE = (3, 9, 17, 26, 34)
 FLAGGED = (6, 21)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_forty_items_labelled_by_keyboard_five_undone_two_flagged_are_exactly_the_events_in_the_database(visit, opened):
     page = start(visit, "journey", "ann")
     expected: list[tuple[str, str, bool | None, str | None]] = []

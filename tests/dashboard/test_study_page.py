@@ -63,7 +63,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[
 
 def test_one_model_is_answered_for_with_intervals(page: Callable[..., AppTest]) -> None:
     app = page(demo.fill)
-    assert "raw net detection −5 % " in app.subheader[0].value.replace("\xa0", " ")
+    assert "raw net detection −5 % " in app.header[0].value.replace("\xa0", " ")
     cards = {each.label: (each.value, each.delta) for each in app.metric}
     assert cards["Identification"] == ("35\xa0%", "25 to 45\xa0% (95\xa0%)")
     assert cards["Net detection"] == ("−5\xa0%", "−17 to +7\xa0% (95\xa0%)")
@@ -92,13 +92,13 @@ def test_counts_of_several_models_show_their_range_and_any_of_them(page: Callabl
 
 def test_a_study_without_an_estimate_says_why_and_shows_no_number(page: Callable[..., AppTest]) -> None:
     app = page(demo.fill_failed)
-    assert app.subheader[0].value.startswith("No estimate")
+    assert app.header[0].value.startswith("No estimate")
     assert {each.label for each in app.metric} == {"Models", "Trials", "Verdicts", "Labelled", "Fits that passed"}
 
 
 def test_refusal_opens_with_where_it_differs_most_and_has_both_tables(page: Callable[..., AppTest]) -> None:
     app = page(fill_with_bounds, "refusal")
-    said = app.subheader[0].value.replace("\xa0", " ")
+    said = app.header[0].value.replace("\xa0", " ")
     assert said.startswith("Refusal differs most between the arms in Qwen2")
     tables = [each.value for each in app.dataframe if "Model" in each.value.columns]
     assert [len(each) for each in tables] == [8, 2]
@@ -108,14 +108,14 @@ def test_refusal_opens_with_where_it_differs_most_and_has_both_tables(page: Call
 
 def test_diagnostics_without_kept_draws_say_so_and_name_a_command_that_can(page: Callable[..., AppTest]) -> None:
     app = page(demo.fill, "diagnostics")
-    assert [each.value for each in app.subheader] == [
+    assert [each.value for each in app.header] == [
         "Convergence",
         "Sampling",
         "All fits",
         "Interval coverage in simulation",
     ]
     assert any("its draws are not in 'draws'" in each.value for each in app.text)
-    assert any(each.value.endswith("--netcdf draws.nc") for each in app.code)
+    assert any(each.value == "gnomon fit DIR --resample" for each in app.code)
     tables = [each.value for each in app.dataframe]
     assert tables[0]["R-hat"].tolist() == [1.003, 1.003]
     assert any("as judged" in each.columns for each in tables)
@@ -134,5 +134,6 @@ def test_nothing_is_to_be_fitted_before_there_is_a_verdict(page: Callable[..., A
 
 def test_a_fit_that_failed_is_the_reason_and_not_a_circle(page: Callable[..., AppTest]) -> None:
     app = page(demo.fill_failed, "refusal")
-    assert not app.code
+    assert [each.value for each in app.code] == ["gnomon fit DIR"]
+    assert any("raise draws and tune under [fit] in study.toml and fit again" in each.value for each in app.text)
     assert any("failed its convergence checks (R-hat 1.210" in each.value for each in app.text)

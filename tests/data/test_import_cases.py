@@ -160,7 +160,7 @@ def controls_only(found: Found) -> object:
 
 def inverted(found: Found) -> object:
     control = found.audit().judges[0].evidence["control"]
-    return control.level, "-0.53" in control.reason, "coin" in control.reason
+    return control.level, "−0.53" in control.reason, "coin" in control.reason
 
 
 def majority(found: Found) -> object:

@@ -23,7 +23,7 @@ def test_a_killed_command_goes_on_to_the_same_rows(case, tmp_path):
     assert (tally.kills, tally.lost, tally.doubled, tally.damaged) == (KILLS, 0, 0, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.browser
 def test_a_killed_app_has_stored_every_label_that_it_moved_on_from(tmp_path, chromium):
     tally = kill_app(chromium, 1, SEED, tmp_path)

@@ -16,7 +16,11 @@ from gnomon.data.storage.store import Store
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [GENERATE, JUDGE, IMPORT, FIT], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [FIT, *(pytest.param(case, marks=pytest.mark.simulation) for case in (GENERATE, JUDGE, IMPORT))],
+    ids=lambda case: case.name,
+)
 def test_two_at_once_end_as_one_would_have(case, tmp_path):
     folder, alone = tmp_path / "both", tmp_path / "alone"
     case.prepare(folder)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import dashboard_demo as demo
 import pytest
 from dashboard_browser import calm
-from study_kinds import BAD_INPUTS, KINDS
+from study_kinds import BAD_INPUTS, KINDS, fill_one_model, fit_study, make_study
 
 from bench.support.browser import serving
-from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
+
+PICTURES = os.environ.get("GNOMON_SCREENSHOTS") == "1"
+FOR_PICTURES: dict[str, Callable[[Store], None]] = {
+    "counts": demo.fill_published_fitted,
+    "one-model": partial(fill_one_model, fits=False, hostile=False),
+}
+"""Kinds whose pictures show what a reader of the documentation should see: published counts, responses without code."""
+SAMPLED = ("one-model",)
+"""Kinds whose pictures show real fits of the made-up trials, with their draws."""
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +32,10 @@ def kind_urls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     made = {}
     for kind in (*KINDS, *BAD_INPUTS):
         folder = tmp_path_factory.mktemp(kind.name)
-        (folder / "study.toml").write_text(f'name = "{kind.name}"\n')
-        made[kind.name] = sqlite_url(folder / "gnomon.db")
-        store = Store.open(made[kind.name])
-        kind.fill(store)
-        store.close()
+        fill = FOR_PICTURES.get(kind.name, kind.fill) if PICTURES else kind.fill
+        made[kind.name] = make_study(replace(kind, fill=fill), folder)
+        if PICTURES and kind.name in SAMPLED:
+            fit_study(made[kind.name], folder)
     return made
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dashboard_browser import calm
+from dashboard_browser import calm, go_to_page
 from page_geometry import geometry_faults
+from page_pictures import PAGES, WIDTHS
 from study_kinds import BAD_INPUTS, KINDS
 
 pytestmark = pytest.mark.browser
-
-PAGES = ["Study", "Scaling", "Battery", "Refusal", "Judges", "Calibration card", "Label", "Transcripts", "Diagnostics"]
-WIDTHS = (1440, 1024)
 
 
 def faults_by_page(page: Any, kind: str) -> dict[str, list[str]]:
@@ -20,8 +18,8 @@ def faults_by_page(page: Any, kind: str) -> dict[str, list[str]]:
     found = {}
     for name in PAGES:
         page.set_viewport_size({"width": WIDTHS[0], "height": 1000})
-        page.get_by_role("link", name=name, exact=True).click()
-        page.get_by_role("heading", name=kind if name == "Study" else name, level=1).wait_for()
+        calm(page)
+        go_to_page(page, name, kind if name == "Study" else name)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 1000})
             calm(page)
@@ -56,15 +54,26 @@ FAULTY = """<div data-testid="stMain" style="width: 400px; overflow: auto"><div 
     <canvas style="width: 600px"></canvas></div>
   <div data-testid="stMetric"><div data-testid="stMetricValue">
     <div style="width: 30px; overflow: hidden; white-space: nowrap">12,345,678</div></div></div>
+  <div data-testid="stDataFrame"><div class="dvn-scroller" style="width: 300px; overflow-x: auto">
+    <div style="width: SHEET; height: 9px"></div></div><div role="grid" aria-colcount="5"></div></div>
   <p style="WIDE">A text</p></div></div>"""
 
 
 def test_the_measurement_finds_each_kind_of_fault_and_none_where_there_is_none(profile):
     page = profile.new_page()
-    page.set_content(FAULTY.replace("WIDE", "width: 900px"))
+    page.set_content(FAULTY.replace("WIDE", "width: 900px").replace("SHEET", "400px"))
     found = " ".join(geometry_faults(page))
-    for kind in ("sideways: ", "beyond the right edge by", "CANVAS", "beyond its column", "overlap", "cut: "):
+    for kind in (
+        "sideways: ",
+        "beyond the right edge by",
+        "CANVAS",
+        "beyond its column",
+        "overlap",
+        "cut: ",
+        "scrolls by 100",
+    ):
         assert kind in found
-    page.set_content(FAULTY.replace("WIDE", "").replace("-15px", "0").replace("600px", "300px").replace("30px", "auto"))
+    sound = FAULTY.replace("WIDE", "").replace("-15px", "0").replace("600px", "300px").replace("30px", "auto")
+    page.set_content(sound.replace("SHEET", "300px"))
     assert geometry_faults(page) == []
     page.close()

@@ -71,7 +71,7 @@ def test_tables_are_open_and_their_headings_explained_by_the_glossary(page: str)
     assert "<details" not in page
     told = {attrs.get("title", "") for tag, attrs in Elements(page).found if tag == "a"}
     assert any(load_glossary()["sensitivity"].definition.replace("`", "") in each for each in told)
-    assert "31\u00a0% (25 to 38)" in page
+    assert "31\u00a0% (25\u00a0to\u00a038)" in page
     assert "Table 1. Rates" in page
     assert '<td class="words long">' in page
 

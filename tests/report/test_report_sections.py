@@ -118,7 +118,7 @@ def test_a_language_model_that_labelled_is_called_one(tmp_path: Path) -> None:
     store.save_settings({**store.study_settings(), "admitted_raters": ["helper"]})
     settings, overview, fits = load_settings(store), summarize_study(store), all_fitted(store)
     told = method_paragraph(
-        StudyMaterial("demo", tmp_path, store, settings, overview, fits, audit=None, forbidden=None)
+        StudyMaterial("demo", tmp_path, store, settings, overview, fits, {}, audit=None, forbidden=None)
     )
     raters = judge_tables.rater_table(store)
     store.close()

@@ -11,7 +11,7 @@ import pytest
 
 from gnomon.data.errors import InputError, NotEnoughDataError
 from gnomon.data.records import Facts, Label, Trial
-from gnomon.data.storage.store import Store
+from gnomon.data.storage.store import DRAWS_SAMPLED_AGAIN, Store
 from gnomon.stats.cells.outcome_classes import EVENT, REST
 from gnomon.stats.fit import fit_corrected, fit_judged
 from gnomon.stats.fitted_posterior import estimate_chains, load_kept_posterior, load_posterior, write_netcdf
@@ -91,3 +91,23 @@ def test_a_fit_that_did_not_pass_has_no_draws(store: Store) -> None:
             StoredFit(id="x", view="corrected", status="refused", diagnostics=Diagnostics(), result=FitResult()),
             settings=SETTINGS,
         )
+
+
+def test_lost_draws_come_back_where_sampling_is_asked_for_and_not_before(
+    store: Store, left: list[Trial], tmp_path: Path
+) -> None:
+    quick = SamplerSettings(draws=400, tune=300)
+    row = fit_judged(store, settings=quick, shelf=DrawCache(tmp_path))
+    (file,) = tmp_path.glob("*.npz")
+    file.unlink()
+    assert fit_judged(store, settings=quick, shelf=DrawCache(tmp_path)) == row
+    with pytest.raises(NotEnoughDataError, match="'gnomon fit DIR --resample' samples them again"):
+        load_kept_posterior(store, row, tmp_path)
+    assert fit_judged(store, settings=quick, shelf=DrawCache(tmp_path, reuse=False)) == row
+    assert load_kept_posterior(store, row, tmp_path).draws.values.shape[:2] == (quick.chains, quick.draws)
+    assert store.event_details(DRAWS_SAMPLED_AGAIN) == [], "the same draws are the file that the fit already names"
+    at = file.stat().st_mtime_ns
+    fit_judged(store, settings=quick, shelf=DrawCache(tmp_path, reuse=False))
+    assert file.stat().st_mtime_ns == at, "draws that are there are kept"
+    store.log_event(DRAWS_SAMPLED_AGAIN, {"fit": row.id, "sha256": "f" * 64})
+    assert store.fit_of_draws("f" * 64) == row.id

@@ -10,12 +10,14 @@ import pytest
 from gnomon.calibration.posterior.plan_target import PlanTarget
 from gnomon.calibration.queue import sample_size
 from gnomon.calibration.queue.sample_size import label_strata, plan_labels
+from gnomon.calibration.results.width_progress import WidthPoint
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import Facts, Label
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import Store
 from gnomon.stats import label_progress as module
-from gnomon.stats.label_progress import PLANNED_EVERY, WidthPoint, label_progress
+from gnomon.stats.label_progress import PLANNED_EVERY, label_progress
+from gnomon.stats.tables.labels_ahead_table import labels_ahead_table
 
 TARGET = 0.41
 
@@ -41,6 +43,22 @@ def test_it_says_what_the_plan_says(study):
     assert labels == sorted(set(labels))
     assert max(labels) < found.now.labels
     assert found.earlier[0].width > found.now.width
+
+
+def test_what_more_labels_leave_is_what_a_plan_of_that_budget_says(study):
+    """The same seed and simulation: one label costs 1, new trials nothing, and so a budget is a number of labels."""
+    found = label_progress(study)
+    (point,) = found.ahead
+    plan = plan_labels(study, budget=point.labels, seed=1)
+    (bought,) = (option for option in plan.options if not option.trials)
+    assert bought.labels == point.labels
+    assert bought.width == pytest.approx(point.width)
+    table = labels_ahead_table(found)
+    assert [row["more"] for row in table.rows] == [0, 20]
+    assert table.rows[1]["width"] == pytest.approx(100 * bought.width)
+    assert table.rows[1]["reached"] == ("yes" if bought.width <= TARGET else "no")
+    early = labels_ahead_table(replace(found, ahead=(), planned_at=None, goal=None))
+    assert [row["more"] for row in early.rows] == [0]
 
 
 def test_simulations_are_kept_for_a_while_and_widths_are_not(study, monkeypatch):

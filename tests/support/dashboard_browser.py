@@ -14,7 +14,9 @@ from bench.support.raters import PATIENCE, answer_button
 
 CALM = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
-  const idle = app !== null && app.dataset.testScriptState === "notRunning";
+  const drawn = window.gnomonWindow?.isDrawn() ?? true;  // a window of another width or theme draws its page anew
+  const fresh = document.querySelector('[data-stale="true"]') === null;
+  const idle = drawn && fresh && app !== null && app.dataset.testScriptState === "notRunning";
   window.calmSince = idle ? (window.calmSince ?? performance.now()) : null;
   return idle && performance.now() - window.calmSince > 400;
 }"""
@@ -29,6 +31,22 @@ def calm(page) -> None:
     """Wait until no script has run for a while: a page that opens runs twice, once more when its theme is known."""
     page.evaluate("window.calmSince = null")
     page.wait_for_function(CALM, polling=50)
+
+
+def switch_theme(page, scheme: str) -> None:
+    """Have the page in the light or the dark theme, with charts that are drawn in it."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(
+        f"() => getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === '{scheme}'"
+    )
+    calm(page)
+
+
+def go_to_page(page, name: str, heading: str) -> None:
+    """Follow a link of the menu, again if the click was lost, until the page's heading is there."""
+    link = page.get_by_role("link", name=name, exact=True)
+    opened = page.get_by_role("heading", name=heading, level=1)
+    until(page, link.click, opened.is_visible, f"link '{name}'")
 
 
 def drawn(page) -> None:

@@ -28,6 +28,7 @@ from gnomon.data.records import (
     trial_seed,
 )
 from gnomon.data.storage.store import Store
+from gnomon.stats.estimand_registry import is_difference
 
 CONCEPTS = ["ocean", "fear", "silence", "celebration"]
 SECRET_QUOTE = "a quotation that only a judge gave"
@@ -84,10 +85,10 @@ def _condition(arm: Arm, concept: str | None, strength: float, protocol: str) ->
     )
 
 
-def fill(store: Store, labels: bool = True, fits: bool = True, times: int = 1) -> None:
+def fill(store: Store, labels: bool = True, fits: bool = True, times: int = 1, hostile: bool = True) -> None:
     """A study of 128 trials, two judges (one weaker in the injection arm) and, if wanted, labels and fits.
 
-    `times` makes it so many times larger.
+    `times` makes it so many times larger; without `hostile` no response holds what a page could take for its own code.
     """
     store.save_settings(
         {
@@ -126,7 +127,7 @@ def fill(store: Store, labels: bool = True, fits: bool = True, times: int = 1) -
         concept = condition.concept or "ocean"
         id_ = condition.trial_id(replicate)
         text = _ANSWERS[truth].format(concept=concept) + f" ({place})"
-        text = f"{HOSTILE} {text}" if place % 3 == 0 else text
+        text = f"{HOSTILE} {text}" if hostile and place % 3 == 0 else text
         trials.append(Trial(id_, condition, replicate, trial_seed(id_), text, "stop", 40, 21 / 30))
         verdicts += _verdicts(chance, id_, truth, concept, condition.arm)
         if labels and chance.random() < 0.55:
@@ -172,10 +173,13 @@ def _labels(chance: random.Random, trial: str, truth: str, concept: str) -> Iter
 def estimand(
     subject: str, parameters: float, variant: str, name: str, mean: float, sd: float, **more: Any
 ) -> dict[str, Any]:
-    """One entry of a fit's result, with normal intervals."""
+    """One entry of a fit's result, with normal intervals; those of a rate are cut at 0 and 1."""
     spread = {"50": 0.674, "80": 1.282, "95": 1.96}
+    least = -1.0 if is_difference(name) else 0.0
     ends = {
-        f"{end}{level}": mean + sign * z * sd for level, z in spread.items() for end, sign in (("low", -1), ("high", 1))
+        f"{end}{level}": min(1.0, max(least, mean + sign * z * sd))
+        for level, z in spread.items()
+        for end, sign in (("low", -1), ("high", 1))
     }
     entry = {"subject": subject, "parameters": parameters, "variant": variant, "estimand": name, "by": {}}
     return {**entry, "mean": mean, "sd": sd, **ends, "observed": mean, "n": 128, **more}

@@ -47,13 +47,21 @@ FAULTS = """() => {
   for (const node of all("[data-testid=stMetricValue] *, [data-testid=stMetricLabel] *, [data-testid=stMetricDelta] *"))
     if (node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).overflow !== "visible")
       found.push(`cut: ${words(node)}`);
+  for (const node of all("[data-testid=stDataFrame]")) {
+    const sheet = node.querySelector(".dvn-scroller"), grid = node.querySelector("[role=grid]");
+    if (!sheet || !grid || window.innerWidth < WIDE || grid.getAttribute("aria-colcount") > FEW) continue;
+    const more = sheet.scrollWidth - sheet.clientWidth;
+    if (more > 1) found.push(`a table of few columns scrolls by ${more}: ${words(node)}`);
+  }
   return found;
-}"""
+}""".replace("WIDE", "1400").replace("FEW", "8")
 """Script that returns one line for each fault."""
 
 
 DRAWN = """() => [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')]
-  .filter((chart) => chart.checkVisibility()).every((chart) => chart.querySelector("canvas, svg"))"""
+  .filter((chart) => chart.checkVisibility()).every((chart) => chart.querySelector("canvas, svg")) &&
+  document.querySelector('[data-testid="stSkeleton"]') === null"""
+"""Script that tells whether every chart is drawn and nothing is still to be loaded."""
 
 
 def geometry_faults(page: Any) -> list[str]:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import dashboard_demo as demo
+import numpy as np
+from battery_study import fill_battery
 
 from gnomon.data import bundled
 from gnomon.data.records import Arm, Condition, Facts, JudgeVersion, Label, Span, Subject, Trial, Verdict, trial_seed
+from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
+from gnomon.data.study_settings import load_settings
+from gnomon.stats.inference.importance_reweighting import DrawCache
 
 LONG_CONCEPT = "the-slow-rain-that-falls-on-a-roof-at-night-while-one-sleeps"
 """A name of 60 letters."""
 NET, ENGAGED = "net_detection_raw", "net_detection_engaged"
+DESIGN = "Averages over concepts, strengths and protocols as run; takes lexicon's verdicts at their word."
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,74 @@ class StudyKind:
 
     name: str
     fill: Callable[[Store], None]
+
+
+def study_file(store: Store) -> str:
+    """The study file that a kind's store would have come from, so that commands run on it.
+
+    Models are named as stored and declared as the embedded one: nothing is to be generated in them.
+
+    Parameters
+    ----------
+    store : Store
+        A store that a kind has filled.
+    """
+    settings = load_settings(store)
+    lines = [f"name = {json.dumps(settings.name)}"]
+    tables = ["[labels]", f'view = "{settings.label_view}"', "[fit]", "draws = 400", "tune = 300"]
+    if settings.counts_only:
+        return "\n".join([*lines, 'counts = "published"', *tables])
+    if not settings.generates:
+        return "\n".join([*lines, "imported = true", *tables])
+    for subject in store.load_subjects():
+        lines += [
+            "[[subjects]]",
+            f'name = "{subject.name}"',
+            'model = "embedded"',
+            f"parameters = {subject.parameters}",
+        ]
+        lines += [f'family = "{subject.family}"', f'variant = "{subject.variant}"']
+    lines.append("[design]")
+    for name, value in settings.design.model_dump(exclude={"subjects", "exclude", "replicates"}).items():
+        lines.append(f"{name} = {json.dumps(list(value))}")
+    lines.append("replicates = {" + ", ".join(f"{arm} = {n}" for arm, n in settings.design.replicates.items()) + "}")
+    for judge in settings.judges:
+        lines += ["[[judges]]", f'name = "{judge}"', 'kind = "lexicon"']
+    return "\n".join([*lines, *tables])
+
+
+def make_study(kind: StudyKind, folder: Path) -> str:
+    """A study of a kind in an empty folder: its study file and its database, of which the URL.
+
+    Parameters
+    ----------
+    kind : StudyKind
+    folder : Path
+    """
+    url = sqlite_url(folder / "gnomon.db")
+    store = Store.open(url)
+    kind.fill(store)
+    (folder / "study.toml").write_text(study_file(store), encoding="utf-8")
+    store.close()
+    return url
+
+
+def fit_study(url: str, folder: Path) -> None:
+    """Fit a study that `make_study` made, as `gnomon fit` does: verdicts, and verdicts with labels, with their draws.
+
+    Parameters
+    ----------
+    url : str
+        Its database.
+    folder : Path
+        Its folder.
+    """
+    from gnomon.stats.fit import fit_corrected, fit_judged
+
+    store, shelf = Store.open(url), DrawCache(folder / "draws")
+    for fit in (fit_judged, fit_corrected):
+        fit(store, shelf=shelf)
+    store.close()
 
 
 def fill_models(
@@ -92,7 +169,7 @@ def _conditions(
 
 def model_fits(subjects: Sequence[Subject], concepts: Sequence[str]) -> list[dict[str, Any]]:
     """A fit of a judge's verdicts and a corrected one for these models, of made-up figures that differ by model."""
-    raw = demo.published_result()
+    odds = demo.published_result()["comparisons"]["odds_ratios"]
     rows, fixed = [], []
     for place, subject in enumerate(subjects):
         who = (subject.name, subject.parameters, subject.variant)
@@ -111,14 +188,61 @@ def model_fits(subjects: Sequence[Subject], concepts: Sequence[str]) -> list[dic
         fixed += [demo.estimand(*who, f"{name}_corrected", level + 0.04, 0.09) for name in ("net_detection",)]
         fixed.append(demo.estimand(*who, "net_detection_engaged_corrected", level + 0.1, 0.09))
     several = len({subject.parameters for subject in subjects}) >= 3
+    net = [row for row in rows if row["estimand"] in (NET, ENGAGED) and not row["by"]]
     shared = {
         "judge": "lexicon",
-        "curve": raw["curve"] if several else [],
+        "curve": _trend_line(net) if several else [],
         "contrasts": list(demo._contrasts([row for row in rows if not row["by"]])),
     }
-    judged = {**shared, "estimands": rows, "comparisons": raw["comparisons"] if several else {}, "design": "As run."}
+    judged = {
+        **shared,
+        "estimands": rows,
+        "comparisons": {"slopes": _slopes(net), "odds_ratios": odds} if several else {},
+        "design": DESIGN,
+    }
     corrected = {"judge": "lexicon", "estimands": fixed, "design": "Joint posterior of labels and verdicts."}
     return [demo._fit("judged", judged), demo._fit("corrected", corrected)]
+
+
+def _slopes(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Least-squares trends of net detection per doubling of size: within the usual variant, and over all models."""
+    usual = [row for row in rows if row["variant"] == "instruct"]
+    found = []
+    for variants, mine in (("within", usual), ("all", rows)):
+        net = [row for row in mine if row["estimand"] == NET]
+        slope = _line(net)[0]
+        without = [
+            {"subject": left["subject"], "mean": _line([row for row in net if row is not left])[0]} for left in net
+        ]
+        ends = {"low95": slope - 0.02, "high95": slope + 0.02, "probability_positive": float(slope > 0)}
+        found.append({"estimand": NET, "variants": variants, "mean": slope, "subjects": len(net), **ends})
+        if variants == "within":
+            found[-1]["without"] = [min(without, key=itemgetter("mean")), max(without, key=itemgetter("mean"))]
+    return found
+
+
+def _trend_line(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A line through the usual variant with ribbons, as a fit's curve has it."""
+    curve = []
+    for name in (NET, ENGAGED):
+        usual = [row for row in rows if row["variant"] == "instruct" and row["estimand"] == name]
+        slope, start = _line(usual)
+        sizes = [row["parameters"] for row in usual]
+        for size in np.geomspace(min(sizes), max(sizes), 30):
+            mean = start + slope * float(np.log2(size))
+            ends = {
+                f"{end}{level}": mean + sign * half
+                for level, half in ((50, 0.04), (80, 0.08), (95, 0.12))
+                for end, sign in (("low", -1), ("high", 1))
+            }
+            curve.append({"estimand": name, "parameters": float(size), "mean": mean, **ends})
+    return curve
+
+
+def _line(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Slope per doubling, and value at one parameter."""
+    slope, start = np.polyfit(np.log2([row["parameters"] for row in rows]), [row["mean"] for row in rows], 1)
+    return float(slope), float(start)
 
 
 def published_subjects() -> list[Subject]:
@@ -135,7 +259,7 @@ def fill_eight(store: Store) -> None:
 def fill_generic(store: Store) -> None:
     """Imported judgements without any injection: sixty controls, one judge, forty labels, fits of false alarms only."""
     store.save_settings({"name": "generic", "kind": "trials", "concepts": [], "judges": ["j"], "rule": "strict"})
-    store.save_settings({"label_view": "blind", "imported": True})
+    store.save_settings({"label_view": "blind", "generates": False})
     store.add_subjects([Subject("m-7b", 7e9, "m", "instruct", "r0")])
     store.add_protocol("imported", "imported", {})
     store.add_judge(JudgeVersion("j-v1", "j", "imported", {}))
@@ -163,6 +287,21 @@ def fill_large(store: Store, times: int = 12) -> None:
     demo.fill(store, times=times)
 
 
+def fill_one_model(store: Store, **more: bool) -> None:
+    """The demo study, its model also asked the battery: it notices more than its shift of yes explains.
+
+    Parameters
+    ----------
+    store : Store
+    **more : bool
+        As `dashboard_demo.fill` takes it.
+    """
+    demo.fill(store, **more)
+    (subject,) = store.load_subjects()
+    for tasks, shift in ((("notice",), 1.6), (("third_person", "unrelated_no", "unrelated_yes"), 0.6)):
+        fill_battery(store, shift, subject, tasks, demo.CONCEPTS, layer=20, strengths=(1.0, 2.0, 4.0), noise=0.6)
+
+
 def fill_without_labels(store: Store) -> None:
     demo.fill(store, labels=False, fits=False)
     judged, _ = demo.demo_fits()
@@ -170,7 +309,7 @@ def fill_without_labels(store: Store) -> None:
 
 
 KINDS = (
-    StudyKind("one-model", demo.fill),
+    StudyKind("one-model", fill_one_model),
     StudyKind("eight-models", fill_eight),
     StudyKind("counts", demo.fill_published),
     StudyKind("no-labels", fill_without_labels),

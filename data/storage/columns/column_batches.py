@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any, cast
 
-import pyarrow as pa
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Executable
 
 from gnomon.data.errors import StoreError
@@ -57,23 +58,28 @@ def _batches_of(rows: Any, *, ahead: bool) -> Iterator[Sequence[Any]]:
             yield batch
 
 
-def text_array(values: Sequence[object]) -> pa.Array:
-    """Texts and None as an Arrow array.
+def check_texts(values: Sequence[object]) -> None:
+    """Check that values are texts or None.
 
     Raises
     ------
     StoreError
         If a value is neither: SQLite keeps whatever it is given.
     """
-    try:
-        array = pa.array(values)
-    except (pa.ArrowInvalid, TypeError):  # of several types
-        array = None
-    if array is not None and pa.types.is_null(array.type):
-        return array.cast(pa.string())
-    if array is None or not pa.types.is_string(array.type):
+    if not set(map(type, values)) <= {str, type(None)}:
         raise StoreError(
             "a value of the database is no text where one should be: 'gnomon doctor --study DIR' says where; restore a "
             "backup"
         )
-    return array
+
+
+def equal_width_bytes(values: Sequence[object]) -> NDArray[np.uint8] | None:
+    """The bytes of texts of ASCII letters that all have one length, as an array (values, letters); None of others."""
+    if not values or set(map(type, values)) != {str}:
+        return None
+    texts = cast(Sequence[str], values)
+    width = len(texts[0])
+    whole = "".join(texts)
+    if not width or not whole.isascii() or set(map(len, texts)) != {width}:
+        return None
+    return np.frombuffer(whole.encode("ascii"), dtype=np.uint8).reshape(len(texts), width)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from gnomon.api.study import open_study
-from gnomon.calibration.audit.document import LOOK
+from gnomon.calibration.numerics.number_formats import difference_with_interval
 from gnomon.calibration.observations.frames import judge_frame
+from gnomon.calibration.sequential.look_record import record_look
 from gnomon.calibration.sequential.running_errors import running_errors
 from gnomon.calibration.sequential.sequential_results import Certificate, RunningErrors
 from gnomon.calibration.sequential.study_certificate import CertificatePlan, certify_rate
@@ -62,8 +63,8 @@ def certify_statement(
         found = certify_rate(store, statement, judge or _first_judge(store), plan)
         if once:
             store.log_event(FIXED_LOOK, {"statement": _key(statement), "model": model})
-        if found.labelled and not is_read_only(store.engine):
-            store.log_event(LOOK, {"views": [found.view], "judges": [found.version], "labels": found.labelled})
+        if found.labelled:
+            record_look(store, {"views": [found.view], "judges": [found.version], "labels": found.labelled})
     return found
 
 
@@ -147,9 +148,7 @@ def print_transport(audit: TransportAudit) -> None:
         typer.echo(f"{each.name}: {each.outcome}: {each.reason}")
         for rate in each.rates:
             gap = rate.difference
-            told = (
-                "" if gap is None else f": {gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}, {100 * gap.level:g} %)"
-            )
+            told = "" if gap is None else f": {difference_with_interval(gap)}, {100 * gap.level:g} % interval"
             typer.echo(f"  {rate_phrase(rate)}{told}")
 
 

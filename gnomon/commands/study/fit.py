@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gnomon.api.study import Study, open_study
 from gnomon.api.study_fit import StudyFit
-from gnomon.chain.fitting import write_draws
+from gnomon.chain.fitting import check_draws_file, write_draws
 from gnomon.commands.console_listener import ConsoleListener
 from gnomon.console import print_status
 from gnomon.render import estimates
@@ -54,6 +54,8 @@ def fit_study(
     netcdf : Path, optional
         File for all draws of each fit; the fit's view is put at the end of its name.
     """
+    if netcdf is not None:
+        check_draws_file(netcdf)
     with open_study(folder, listener=ConsoleListener()) as study:
         fits = fit_all_views(study, judge, resample=resample, seed=seed)
         stored = [fit.stored for fit in fits]

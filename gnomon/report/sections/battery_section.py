@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gnomon.calibration.measures.battery_trials import battery_trials
-from gnomon.report.report_blocks import ReportSection, slug, text_table
+from gnomon.report.report_blocks import ReportSection, slug
 from gnomon.report.study_material import StudyMaterial
 from gnomon.stats.charts import battery_charts
 from gnomon.stats.charts.battery_scaling_chart import battery_scaling_chart, battery_scaling_rows
@@ -15,6 +15,7 @@ from gnomon.stats.narrative.battery import battery_sentences
 from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
 from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
 from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
+from gnomon.stats.tables.estimate_table import table_of_texts
 from gnomon.stats.variants.variant_contrasts import compare_variants
 
 
@@ -38,7 +39,7 @@ def battery_section(material: StudyMaterial) -> Iterator[ReportSection]:
             title = f"{comparison.variant} less {comparison.base}"
             made.say(*variant_sentences(comparison))
             if comparison.tasks:
-                made.tabulate(title, text_table(f"variants-{slug(title)}", VARIANT_NOTE, variant_table(comparison)))
+                made.tabulate(title, table_of_texts(f"variants-{slug(title)}", VARIANT_NOTE, variant_table(comparison)))
     made.say(battery_sentences.TARGETS, battery_sentences.UNITS)
     yield made.without_empty_parts()
 
@@ -51,11 +52,11 @@ def _add_subject(made: ReportSection, summary: BatterySummary, subject: str) -> 
     if len(table := battery_table(summary, subject)):
         words = " ".join(battery_sentences.task_sentences(summary, subject))
         made.draw(f"tasks-{subject}", battery_charts.battery_chart(summary, subject), words)
-        shown = text_table(f"tasks-{subject}", NOTE, table)
+        shown = table_of_texts(f"tasks-{subject}", NOTE, table)
         made.tabulate(f"Tasks: {subject}", shown)
     if len(battery_charts.dose_rows(summary, subject)):
         lines = dose_sentences(summary, subject)
         made.draw(f"doses-{subject}", battery_charts.dose_chart(summary, subject), " ".join(lines))
-        shown = text_table(f"doses-{subject}", DOSE_NOTE, dose_table(summary, subject))
+        shown = table_of_texts(f"doses-{subject}", DOSE_NOTE, dose_table(summary, subject))
         made.tabulate(f"By dose and by depth: {subject}", shown)
         made.say(*lines)

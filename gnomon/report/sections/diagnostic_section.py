@@ -19,16 +19,12 @@ from gnomon.stats.narrative import fit_sentences
 from gnomon.stats.narrative.fit_frames import FitFrames
 from gnomon.stats.narrative.formatting import estimand_label
 from gnomon.stats.results import PASSED, StoredFit
-from gnomon.stats.stored_fits import newest_fits
 from gnomon.stats.tables.diagnostics import coverage_tables, diagnostic_tables
-from gnomon.stats.tables.diagnostics.diagnostic_tables import sampling_table
+from gnomon.stats.tables.diagnostics.diagnostic_tables import JOINT_NOTE, SMALL_STUDY, sampling_table
 from gnomon.stats.tables.diagnostics.fit_table import fit_table
 
-SMALL_STUDY = 50_000
-"""Trials up to which kept draws are read: the statistical model is built of all verdicts again."""
 DRAWN_MODELS = 4
 """Models whose prior and posterior are drawn; the table has all."""
-JOINT_NOTE = "Draws are those of the joint fit, also where another method gives the headline estimates."
 
 
 def diagnostic_section(material: StudyMaterial) -> ReportSection:
@@ -37,7 +33,7 @@ def diagnostic_section(material: StudyMaterial) -> ReportSection:
     made.head("Convergence")
     for view, fit in material.fits.items():
         made.say(fit_sentences.convergence_sentence(view, fit.status, fit.diagnostics))
-    made.tabulate("Fits", fit_table(newest_fits(material.store).values()))
+    made.tabulate("Fits", fit_table(material.stored.values()))
     made.head("Posterior predictive checks")
     for view, fit in material.fits.items():
         if fit.predictive.empty:
@@ -51,7 +47,7 @@ def diagnostic_section(material: StudyMaterial) -> ReportSection:
         _add_prior(made, fit)
     made.head("Sampling")
     if material.overview.trial_count <= SMALL_STUDY:
-        for view, stored in newest_fits(material.store).items():
+        for view, stored in material.stored.items():
             if stored.status == PASSED and view in material.shown:
                 _add_draws(made, material, stored)
     if len(material.shown) > 1:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
-from gnomon.stats.bounds.model_bounds import lee_bounds_by_model
 from gnomon.stats.cells.outcome_classes import EVENT
 from gnomon.stats.charts import diagnostic_charts, estimate_charts
 from gnomon.stats.estimand_registry import ESTIMANDS, is_corrected, listed_estimands, main_estimand
@@ -30,12 +29,11 @@ from gnomon.stats.tables.models.model_table import model_table
 def estimate_sections(material: StudyMaterial) -> Iterator[ReportSection]:
     """One section per fit; of one that may not be shown, why."""
     for view, fit in material.fits.items():
-        kind = view.split(":")[0]
         made = ReportSection(view.replace(":", "-"), fit_heading(view))
         name = opening_estimand(fit)
         if fit.has_failed:
             made.warn("error", f"Not shown: the fit did not converge ({'; '.join(fit.reasons)}).")
-        elif kind == "corrected" and material.forbidden:
+        elif view not in material.shown:
             made.warn("warning", f"Not shown: {material.forbidden}.")
         else:
             _fill_section(made, material, fit, name)
@@ -47,8 +45,7 @@ def _fill_section(made: ReportSection, material: StudyMaterial, fit: FitFrames, 
     main = main_estimand(fit.view.split(":")[0])
     if (misfit := fit_sentences.misfit_headline(fit.predictive)) is not None:
         made.warn("error", misfit)
-    bounds = {fit.view: lee_bounds_by_model(material.store, fit.view, fit.judge)}
-    table = model_table({fit.view: fit}, bounds)
+    table = model_table({fit.view: fit}, material.lee_bounds)
     made.tabulate("Every model", _without_fit(table or headline_tables.headline_table({fit.view: fit})))
     if fit.overall_estimates(name).empty:
         for rate in fit.arm_rates:
@@ -68,7 +65,7 @@ def _fill_section(made: ReportSection, material: StudyMaterial, fit: FitFrames, 
         made.say(*method_sentences(fit.headline))
     made.head("Judges and raters in this fit")
     made.tabulate("Youden's J by arm", posterior_youden_table([row for row in fit.judges if row.question == EVENT]))
-    stored = next((each for each in material.overview.fits if each.view == fit.view), None)
+    stored = material.stored.get(fit.view)
     if stored is not None and (found := fit_sentences.rater_finding(stored.result.raters)):
         made.say(f"{found[:1].upper()}{found[1:]}.")
     if variants := list(judged_variant_sentences(fit.contrasts, material.settings.variants, name)):

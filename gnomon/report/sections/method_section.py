@@ -7,7 +7,6 @@ from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial
 from gnomon.stats.estimand_registry import listed_estimands
 from gnomon.stats.narrative import estimate_sentences
-from gnomon.stats.stored_fits import newest_fits
 from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
 
 MODEL = (
@@ -29,8 +28,7 @@ def method_section(material: StudyMaterial) -> ReportSection:
     made.say(estimate_sentences.COMPARABLE)
     made.head("Statistical model")
     made.say(MODEL, *(f"{view}: {fit.design}" for view, fit in material.fits.items()))
-    rows = newest_fits(material.store)
-    priors = next((row.priors for row in rows.values() if row.priors), {})
+    priors = next((row.priors for row in material.stored.values() if row.priors), {})
     columns = (TableColumn("prior", "Prior", terms=("prior",)), TableColumn("value", "Value", "number"))
     made.tabulate(
         "Priors",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from gnomon.calibration.cards.card_parts import attack_result
 from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
 from gnomon.stats.narrative.formatting import count_noun
-from gnomon.stats.narrative.next_steps import withheld_notices
+from gnomon.stats.narrative.next_steps import attack_step, withheld_notices
 
 PUBLISHED = (
     "Published models beside this study's: their protocol and judge were others, so that they are not directly "
@@ -64,4 +65,8 @@ def _analyses_without_data(material: StudyMaterial) -> Iterator[str]:
         if judge.consistency is None:
             yield f"Repeat consistency of {judge.judge}: it was asked once about each trial."
         if attack_result(material.store, judge.version) is None:
-            yield f"Attacks on {judge.judge}: not measured ('gnomon judge {material.folder} --attack')."
+            step = attack_step(judge.judge, brought=judge.judge in material.overview.brought)
+            command = f"gnomon {step.step} {shlex.join([str(material.folder), *step.options])}"
+            yield f"Attacks on {judge.judge}: {step.why[0].lower()}{step.why[1:]}" + (
+                f" '{command}'" if step.step else ""
+            )

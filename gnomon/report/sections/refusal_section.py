@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial, fit_heading
-from gnomon.stats.bounds.model_bounds import lee_bounds_by_model
 from gnomon.stats.charts import diagnostic_charts
 from gnomon.stats.estimand_registry import REFUSAL
 from gnomon.stats.narrative import estimate_sentences, fit_sentences
@@ -39,5 +38,4 @@ def _add_fit(made: ReportSection, material: StudyMaterial, fit: FitFrames) -> No
         made.tabulate("Selection bounds", refusal_tables.bounds_table(fit))
         made.say(fit_sentences.BOUNDS)
     made.tabulate("Refusal by strength", breakdown_tables.breakdown_table(fit, REFUSAL, "strength"))
-    found = lee_bounds_by_model(material.store, fit.view, fit.judge)
-    made.say(*estimate_sentences.refusal_asymmetry(fit.estimands, found))
+    made.say(*estimate_sentences.refusal_asymmetry(fit.estimands, material.lee_bounds[fit.view]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gnomon.data.arms import steered_arms
 from gnomon.data.errors import NotEnoughDataError, UnknownNameError
-from gnomon.report.report_blocks import ReportSection, text_table
+from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial
 from gnomon.stats.cells.outcome_counts import study_outcomes
 from gnomon.stats.charts.outcome_charts import outcome_chart
@@ -17,7 +17,8 @@ from gnomon.stats.narrative.next_steps import list_notices
 from gnomon.stats.narrative.study_answer import answer_study, provenance_sentence
 from gnomon.stats.narrative.study_overview import distinct_values
 from gnomon.stats.tables import headline_tables
-from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
+from gnomon.stats.tables.design_tables import MODEL, missing_trials_table, trials_by_arm_table
+from gnomon.stats.tables.estimate_table import EstimateTable, TableColumn
 from gnomon.stats.tables.outcome_table import outcome_table
 
 MOST_NAMES = 20
@@ -73,30 +74,20 @@ def design_section(material: StudyMaterial) -> Iterator[ReportSection]:
     made = ReportSection("design", "What was run")
     steered = found.cells[found.cells["arm"].isin(steered_arms())]
     judges = sorted(found.states["judge"].unique())
+    run = set(found.cells["subject"])
+    models = [subject.name for subject in material.store.load_subjects() if subject.name in run]
     made.say(
-        f"{count_noun(found.trial_count, 'trial')} of {join_names(sorted(found.cells['subject'].unique()), 12)}; "
+        f"{count_noun(found.trial_count, 'trial')} of {join_names(models, 12)}; "
         f"{len(found.labels):,} labelled; judges {join_names(judges, 12)}."
     )
     for axis, name in DESIGN_AXES.items():
         if values := distinct_values(steered[axis]):
             made.say(f"{name}: {join_names(values, MOST_NAMES)}.")
     made.tabulate("Models", _model_table(material))
-    by_arm = found.cells.pivot_table(index="subject", columns="arm", values="n", aggfunc="sum", fill_value=0)
-    arms = tuple(TableColumn(str(arm), str(arm), "count", ("arm",)) for arm in by_arm.columns)
-    counts: tuple[dict[str, Cell], ...] = tuple(
-        {"model": str(model), **{str(arm): int(n) for arm, n in row.items()}} for model, row in by_arm.iterrows()
-    )
-    columns = (TableColumn("model", "Model", terms=("model",)), *arms)
-    table = EstimateTable("trials-by-arm", "Answered trials of the design.", columns, counts)
-    made.tabulate("Trials by model and arm", table)
+    made.tabulate("Trials by model and arm", trials_by_arm_table(found.cells, models))
     made.say(*(measure_sentence(count) for count in found.measured))
     if len(found.missing):
-        table = text_table(
-            "missing-trials",
-            "Planned conditions with fewer trials than planned.",
-            found.missing,
-        )
-        made.tabulate("Missing trials", table)
+        made.tabulate("Missing trials", missing_trials_table(found.missing))
     yield made
 
 
@@ -112,7 +103,7 @@ def _model_table(material: StudyMaterial) -> EstimateTable:
         for subject in sorted(material.store.load_subjects(), key=lambda one: (one.parameters, one.name))
     )
     columns = (
-        TableColumn("model", "Model", terms=("model",)),
+        MODEL,
         TableColumn("size", "Size", "size"),
         TableColumn("family", "Family"),
         TableColumn("variant", "Variant", terms=("variant",)),

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from gnomon.data.results import Estimate, finite_estimate
 from gnomon.stats.estimand_registry import INJECTION
@@ -255,6 +254,8 @@ def simultaneous_confidence(correlation: np.ndarray, freedom: float, confidence:
         Degrees of freedom.
     confidence : float, default .95
     """
+    from scipy.stats import t as student
+
     rng = np.random.default_rng(SEED)
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.clip(values, 0, None))

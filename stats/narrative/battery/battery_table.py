@@ -82,4 +82,4 @@ def _difference_cell(difference: MeasuredEstimate | None) -> str:
         return ""
     found = difference.headline
     told = "" if found is None else f" ({format_points(found.low, 1)} to {format_points(found.high, 1)})"
-    return f"{format_points(difference.value, 1)}{told}"
+    return f"{format_points(difference.value, 1)} %{told}"

@@ -14,9 +14,9 @@ from gnomon.calibration.susceptibility.susceptibility_results import CovariateEf
 from gnomon.calibration.transport.transport_results import TransportAudit
 from gnomon.data.records import LabelPolicy
 from gnomon.data.results import Estimate
-from gnomon.stats.narrative.formatting import READER_HEADINGS
-from gnomon.stats.tables.calibration.judge_tables import interval_cell
-from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
+from gnomon.stats.narrative.formatting import READER_HEADINGS, format_percent
+from gnomon.stats.tables.calibration.judge_tables import PAIR, interval_cell, measure_cell, measure_text
+from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn, show_cell
 
 GIVEN = {
     "sensitivity": "labelled events",
@@ -25,6 +25,7 @@ GIVEN = {
     "youden": "events and non-events",
 }
 RATE_NAMES = {"youden": "Youden's J"}
+ARM_MEASURES = {"sensitivity": "Sensitivity", "specificity": "Specificity", "youden": "Youden's J"}
 RATE_CAPTION = (
     "Rates of {judge} by arm with 95 % intervals (Wilson; Youden's J: Newcombe), for the event: the injected concept "
     "identified; without injection, anything claimed. n: labelled trials that a rate conditions on."
@@ -47,6 +48,28 @@ COVARIATE_CAPTION = (
 )
 ARM = TableColumn("arm", "Arm", terms=("arm",))
 PLACES = (TableColumn("between", "Between"), TableColumn("place", "Place"))
+
+
+def arm_table(card: CalibrationCard) -> EstimateTable:
+    """One row an arm, for a terminal: labels, rates with intervals, marked where no gate may rely on them, evidence."""
+    columns = (
+        ARM,
+        TableColumn("labels", "Labels", "count", ("label",)),
+        TableColumn("base", "Base rate", "rate", ("event",)),
+        *(TableColumn(name, heading) for name, heading in ARM_MEASURES.items()),
+        TableColumn("evidence", "Evidence", terms=("evidence",)),
+        TableColumn("correctable", "Correctable"),
+    )
+    rows = tuple(
+        {
+            **_arm_cells(each),
+            **{name: _marked_measure(each, name) for name in ARM_MEASURES},
+            "correctable": "yes" if each.correctable else "no",
+        }
+        for each in card.arms
+    )
+    caption = RATE_CAPTION.format(judge=card.basis.judge.name)
+    return EstimateTable(f"card-arms-{card.basis.judge.name}", caption, columns, rows)
 
 
 def rate_table(card: CalibrationCard) -> EstimateTable:
@@ -79,10 +102,7 @@ def use_table(card: CalibrationCard) -> EstimateTable:
     )
     rows = tuple(
         {
-            "arm": each.arm,
-            "labels": each.labels,
-            "base": interval_cell(each.base_rate),
-            "evidence": str(each.evidence.level),
+            **_arm_cells(each),
             "corrected": "yes" if each.correctable else "no",
             "needs": each.evidence.needs,
         }
@@ -120,7 +140,7 @@ def agreement_table(card: CalibrationCard) -> EstimateTable:
     for pair in card.agreement.raters:
         rows += _pair_rows(pair)
     among = card.agreement.among_raters
-    if among is not None:
+    if among is not None and among.members > PAIR:
         base = _base_words(among.base_outcome, among.base_rate)
         named = f"all {among.members} raters"
         pairs = (("ac1", among.ac1), ("alpha", among.alpha))
@@ -167,7 +187,7 @@ def running_table(errors: RunningErrors) -> EstimateTable:
     columns = (
         ARM,
         TableColumn("rate", "Rate"),
-        TableColumn("estimate", "Estimate", "number"),
+        TableColumn("estimate", "Estimate", "rate"),
         TableColumn("errors", "Errors", "count"),
         TableColumn("n", "n", "count"),
         TableColumn("drift", "Drift", terms=("drift",)),
@@ -277,16 +297,32 @@ def attack_table(card: CalibrationCard) -> EstimateTable:
 def charge_table(card: CalibrationCard) -> EstimateTable:
     """Rates with the intervals that pay for the looks at the test split."""
     charge = card.charge
-    columns = (ARM, TableColumn("rate", "Rate"), TableColumn("estimate", "Estimate", "number"))
+    columns = (ARM, TableColumn("rate", "Rate"), TableColumn("estimate", "Estimate", "rate"))
     if charge is None:
         return EstimateTable("card-charged", "", columns, ())
     rows = tuple(
-        {"arm": each.arm, "rate": name, "estimate": interval_cell(estimate)}
+        {"arm": each.arm, "rate": name, "estimate": measure_cell(name, estimate)}
         for each in charge.rates
         for name, estimate in (("sensitivity", each.sensitivity), ("specificity", each.specificity))
     )
     caption = f"Rates with {100 * charge.level:.4g} % intervals, which pay for {charge.looks} looks at the test split."
     return EstimateTable("card-charged", caption, columns, rows)
+
+
+def _arm_cells(arm: CardArm) -> dict[str, Cell]:
+    """What every table of arms says first: labels, the share of events by them, and the level of evidence."""
+    return {
+        "arm": arm.arm,
+        "labels": arm.labels,
+        "base": interval_cell(arm.base_rate),
+        "evidence": str(arm.evidence.level),
+    }
+
+
+def _marked_measure(arm: CardArm, name: str) -> str:
+    estimate: Estimate | None = getattr(arm.event, name)
+    mark = " withheld" if name in arm.withheld and estimate is not None else ""
+    return f"{measure_text(name, estimate, 'unknown')}{mark}"
 
 
 def _audits(card: CalibrationCard) -> list[tuple[str, TransportAudit]]:
@@ -300,7 +336,7 @@ def _rate_row(arm: CardArm, name: str) -> Mapping[str, Cell]:
     return {
         "arm": arm.arm,
         "rate": RATE_NAMES.get(name, name),
-        "estimate": interval_cell(estimate),
+        "estimate": measure_cell(name, estimate),
         "right": right,
         "n": n,
         "given": GIVEN[name],
@@ -344,7 +380,7 @@ def _pair_rows(pair: PairAgreement) -> Iterator[Mapping[str, Cell]]:
 
 def _agreement_row(between: str, name: str, estimate: Estimate, n: int, base: str) -> Mapping[str, Cell]:
     shown = COEFFICIENTS[name]
-    return {"between": between, "coefficient": shown, "estimate": interval_cell(estimate), "n": n, "base": base}
+    return {"between": between, "coefficient": shown, "estimate": measure_cell(name, estimate), "n": n, "base": base}
 
 
 def _base_words(outcome: str | None, rate: float | None) -> str:
@@ -357,10 +393,11 @@ def _counted(numbers: Mapping[str, int]) -> str:
 
 def _drift_words(rate: RunningRate) -> str:
     if (change := rate.change) is not None:
-        return f"{change.before.value:.2f} to {change.after.value:.2f}, most likely since {str(change.since)[:16]}"
+        before, after = format_percent(change.before.value), format_percent(change.after.value)
+        return f"{before} to {after}, most likely since {str(change.since)[:16]}"
     run = next((each for each in rate.runs if each.excludes_zero), None)
     if run is not None:
-        return f"{run.difference.value:+.2f} since the run of {run.start[:16]}"
+        return f"{show_cell(run.difference.value, 'difference')} since the run of {run.start[:16]}"
     return "none shown"
 
 

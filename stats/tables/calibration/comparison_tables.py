@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gnomon.calibration.comparison.comparison_results import ArmComparison, PairedMeasure, RubricComparison
 from gnomon.calibration.comparison.comparison_sentences import judge_names
 from gnomon.stats.narrative.formatting import count_noun
-from gnomon.stats.tables.calibration.judge_tables import interval_cell
+from gnomon.stats.tables.calibration.judge_tables import interval_cell, measure_cell
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, TableColumn
 
 CAPTION = (
@@ -52,8 +52,8 @@ def _measure_row(arm: ArmComparison, row: PairedMeasure) -> Mapping[str, Cell]:
     return {
         "arm": arm.arm or ALL_ARMS,
         "measure": "Youden's J" if row.measure == "youden" else row.measure,
-        "a": interval_cell(row.a),
-        "b": interval_cell(row.b),
+        "a": measure_cell(row.measure, row.a),
+        "b": measure_cell(row.measure, row.b),
         "difference": interval_cell(row.difference),
         "only_a": row.only_a if is_tested else None,
         "only_b": row.only_b if is_tested else None,

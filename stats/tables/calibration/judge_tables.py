@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from gnomon.calibration.audit import audit_frames
+from gnomon.calibration.audit.audit_frames import class_word
 from gnomon.calibration.labels.views import label_events, rater_kinds
 from gnomon.calibration.results.agreement import GroupAgreement
 from gnomon.calibration.results.audit import JudgeAudit, ViewAudit
 from gnomon.calibration.results.panel import PanelEstimate
+from gnomon.calibration.results.truth_summary import KIND_NOUNS
 from gnomon.data.arms import ARMS
 from gnomon.data.records import Split
 from gnomon.data.results import Estimate
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.study_overview import by_rater
 from gnomon.stats.results import YoudenRow
-from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn
+from gnomon.stats.tables.estimate_table import Cell, ColumnKind, EstimateTable, Interval, TableColumn, show_cell
 from gnomon.stats.tables.frame_tables import table_of_intervals
 
+PAIR = 2
+"""Members of a group that is a pair, whose own row has its coefficients."""
 JUDGE = TableColumn("judge", "Judge", terms=("judge",))
 ARM = TableColumn("arm", "Arm", terms=("arm",))
 RATES_CAPTION = (
@@ -53,6 +57,22 @@ DRIFT_CAPTION = (
     "Verdicts of {judge} in the order of their dates: share of events among them, and share of labelled trials with "
     "the right verdict, with 95 % intervals."
 )
+MEASURE_KINDS: Mapping[str, ColumnKind] = {
+    "sensitivity": "rate",
+    "specificity": "rate",
+    "accuracy": "rate",
+    "agreement": "rate",
+    "youden": "number",
+    "cohen": "number",
+    "ac1": "number",
+    "alpha": "number",
+    "kappa": "number",
+    "base_rate": "rate",
+    "error": "rate",
+    "correlation": "number",
+    "effective": "number",
+}
+"""How a measure of a judge or a panel is shown: a share in percent, a coefficient, which is no share, as 0.42."""
 YOUDEN_CAPTION = "Youden's J of the event in each arm, posterior of the corrected fit from all labels and verdicts."
 CUT = "was outside 0 to 100 %, cut"
 RATER_CAPTION = (
@@ -97,8 +117,8 @@ def error_rate_table(audit: ViewAudit, reading: audit_frames.Reading = "as_event
         TableColumn("sensitivity", "Sensitivity", "rate", ("sensitivity",)),
         TableColumn("specificity", "Specificity", "rate", ("specificity",)),
         TableColumn("youden", "Youden's J", "number", ("Youden's J",)),
-        TableColumn("positives", "Labelled positive", "count", ("event",)),
-        TableColumn("negatives", "Labelled negative", "count"),
+        TableColumn("positives", "Positives", "count", ("event",)),
+        TableColumn("negatives", "Negatives", "count"),
         TableColumn("worth", "Worth", "count"),
     )
     note = PASS_NOTE if reading == "as_pass" else EVENT_NOTE
@@ -113,22 +133,28 @@ def judge_label(audit: ViewAudit, judge: JudgeAudit) -> str:
     return f"{judge.judge} {judge.version[:8]}" if several else judge.judge
 
 
-def evidence_table(audit: ViewAudit) -> EstimateTable:
-    """Level of evidence for correcting each judge in each arm, what it rests on, and what the next level needs."""
+def evidence_table(audit: ViewAudit, judge: str | None = None) -> EstimateTable:
+    """Level of evidence for correcting each judge in each arm, what it rests on, and what the next level needs.
+
+    Parameters
+    ----------
+    audit : ViewAudit
+    judge : str, optional
+        Only the judge of this name.
+    """
     rows = tuple(
         {
-            "judge": judge_label(audit, judge),
+            "judge": judge_label(audit, each),
             "arm": arm,
-            "corrected": "yes" if judge.correctable_arms.get(arm) else "no",
+            "corrected": "yes" if each.correctable_arms.get(arm) else "no",
             "evidence": str(evidence.level),
             "youden": interval_cell(evidence.youden),
             "positives": evidence.positives,
             "negatives": evidence.negatives,
-            "why": None if evidence.reason is None else evidence.reason.removeprefix(f"{arm}: "),
-            "needs": evidence.needs,
         }
-        for judge in audit.judges
-        for arm, evidence in judge.evidence.items()
+        for each in audit.judges
+        if judge in (None, each.judge)
+        for arm, evidence in each.evidence.items()
     )
     columns = (
         JUDGE,
@@ -138,10 +164,26 @@ def evidence_table(audit: ViewAudit) -> EstimateTable:
         TableColumn("youden", "Youden's J", "number", ("Youden's J",)),
         TableColumn("positives", "Events labelled", "count", ("event",)),
         TableColumn("negatives", "Others labelled", "count"),
-        TableColumn("why", "Why not more"),
-        TableColumn("needs", "What it needs"),
     )
-    return EstimateTable("judge-evidence", EVIDENCE_CAPTION, columns, rows).filled()
+    judges = [each for each in audit.judges if judge in (None, each.judge)]
+    notes = [
+        note for each in judges for note in _evidence_notes(each, "" if judge else f"{judge_label(audit, each)}, ")
+    ]
+    return EstimateTable("judge-evidence", EVIDENCE_CAPTION, columns, rows, tuple(notes)).filled()
+
+
+def _evidence_notes(judge: JudgeAudit, who: str) -> Iterator[str]:
+    """Why an arm is not corrected, and what its next level of evidence needs."""
+    for arm, evidence in judge.evidence.items():
+        if not judge.correctable_arms.get(arm) and evidence.reason and evidence.positives + evidence.negatives:
+            yield need_note(f"{who}{arm}", evidence.reason.removeprefix(f"{arm}: "))
+        if evidence.needs:
+            yield need_note(f"{who}{arm}", evidence.needs)
+
+
+def need_note(where: str, needs: str) -> str:
+    """A note below a table: what an arm's evidence lacks."""
+    return f"{where[:1].upper()}{where[1:]}: {needs}."
 
 
 def confusion_table(audit: ViewAudit, judge: str) -> EstimateTable:
@@ -155,6 +197,7 @@ def confusion_table(audit: ViewAudit, judge: str) -> EstimateTable:
     """
     cells = audit_frames.class_frame(audit, judge)
     cells = cells[cells["n"] > 0].rename(columns={"share": "value"})
+    cells = cells.assign(truth=cells["truth"].map(class_word), verdict=cells["verdict"].map(class_word))
     columns = (
         ARM,
         TableColumn("truth", "Label", terms=("label", "outcome")),
@@ -181,11 +224,11 @@ def agreement_table(audit: ViewAudit) -> EstimateTable:
                 "n": pair.n,
                 "apart": pair.disagreements,
                 "base": pair.base_rate,
-                **{name: interval_cell(getattr(pair, name)) for name in audit_frames.COEFFICIENTS},
+                **{name: measure_cell(name, getattr(pair, name)) for name in audit_frames.COEFFICIENTS},
                 "why": pair.reason,
             }
         )
-    rows += [_group_row(group) for group in audit.agreement.groups if group.members > 2]
+    rows += [_group_row(group) for group in audit.agreement.groups if group.members > PAIR]
     columns = (
         TableColumn("between", "Between"),
         TableColumn("n", "Trials both read", "count", ("trial",)),
@@ -282,7 +325,7 @@ def rater_table(store: Store) -> EstimateTable:
     names = list(dict.fromkeys(str(name) for row in counted for name in row if name != "rater"))
     rows = tuple(
         {
-            "kind": _kind_words(str(kinds.get(str(row["rater"]), ""))),
+            "kind": KIND_NOUNS.get(kind := str(kinds.get(str(row["rater"]), "")), kind),
             "counts": "yes" if row["rater"] in counting else "no",
             **{str(key): cell for key, cell in row.items()},
         }
@@ -299,10 +342,6 @@ def rater_table(store: Store) -> EstimateTable:
         ),
     )
     return EstimateTable("raters", RATER_CAPTION, columns, rows)
-
-
-def _kind_words(kind: str) -> str:
-    return {"model": "language model"}.get(kind, kind)
 
 
 def drift_table(audit: ViewAudit, judge: str) -> EstimateTable:
@@ -358,3 +397,31 @@ def posterior_youden_table(rows: Sequence[YoudenRow]) -> EstimateTable:
 def interval_cell(estimate: Estimate | None) -> Interval | None:
     """An estimate of the audit as a cell."""
     return None if estimate is None else Interval(estimate.value, estimate.low, estimate.high)
+
+
+def measure_cell(name: str, estimate: Estimate | None) -> Interval | None:
+    """A measure of a judge as a cell that is shown by the kind of the measure, whatever the kind of its column.
+
+    Parameters
+    ----------
+    name : str
+        Name of the measure in the audit: `sensitivity`, `youden`, `alpha`.
+    estimate : Estimate or None
+    """
+    if estimate is None:
+        return None
+    return Interval(estimate.value, estimate.low, estimate.high, MEASURE_KINDS[name])
+
+
+def measure_text(name: str, estimate: Estimate | None, absent: str = "") -> str:
+    """A measure of a judge, or of a panel, as readers see it: `83 % (63 to 93)`, `0.78 (0.55 to 0.89)`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the measure in the audit: a key of `MEASURE_KINDS`.
+    estimate : Estimate or None
+    absent : str, default ""
+        What stands where there is no estimate.
+    """
+    return absent if estimate is None else show_cell(measure_cell(name, estimate), MEASURE_KINDS[name])

@@ -46,7 +46,7 @@ GRID = (
     ("identification", "Identification"),
     ("false_alarm", "False alarm"),
     ("refusal", "Refusal"),
-    ("cell called best", "Cell called best"),
+    ("cell called best", "Best cell"),
 )
 """Estimates of the grid with their headings; of a world without a correction, the raw ones stand in their place."""
 GRID_CAPTION = (
@@ -83,14 +83,22 @@ def world_grid(worlds: pd.DataFrame) -> pd.DataFrame:
 
 def _grid_cell(row: Any) -> dict[str, object]:
     n, withheld = int(str(row["intervals"])), int(str(row["withheld"]))
-    if not n or pd.isna(row["coverage"]):
+    found = _coverage_cell(row)
+    if found is None:
         ends: dict[str, object] = {"coverage": None, "low": None, "high": None}
         return {**ends, "intervals": n, "withheld": withheld, "finding": WITHHELD}
-    share = float(str(row["coverage"]))
-    found = wilson_interval(share * n, n)
     finding = BELOW if found.high < NOMINAL else FEW if n < ENOUGH else ABOVE if found.low > NOMINAL else NEAR
-    shown = {"coverage": share, "low": found.low, "high": found.high}
+    shown = {"coverage": found.value, "low": found.low, "high": found.high}
     return {**shown, "intervals": n, "withheld": withheld, "finding": finding}
+
+
+def _coverage_cell(row: Any) -> Interval | None:
+    """Coverage with Wilson's 95 % interval."""
+    n = int(str(row["intervals"]))
+    if not n or pd.isna(row["coverage"]):
+        return None
+    found = wilson_interval(float(str(row["coverage"])) * n, n)
+    return Interval(found.value, found.low, found.high)
 
 
 def worlds_table(worlds: pd.DataFrame) -> EstimateTable:
@@ -150,7 +158,8 @@ def world_estimates_table(worlds: pd.DataFrame) -> EstimateTable:
             "estimate": estimate_label(str(row["figure"])),
             "intervals": int(row["intervals"]),
             "withheld": int(row["withheld"]),
-            **{name: None if pd.isna(row[name]) else float(row[name]) for name in ("coverage", "bias", "width")},
+            "coverage": _coverage_cell(row),
+            **{name: None if pd.isna(row[name]) else float(row[name]) for name in ("bias", "width")},
         }
         for row in worlds.to_dict("records")
     )
@@ -171,7 +180,7 @@ def designs_table(designs: pd.DataFrame) -> EstimateTable:
         TableColumn("labels", "Labels", "count"),
         TableColumn("estimate", "Estimate"),
         TableColumn("intervals", "Intervals", "count"),
-        TableColumn("coverage", "Coverage", "probability", ("coverage",)),
+        TableColumn("coverage", "Coverage", "rate", ("coverage",)),
     )
     rows: tuple[dict[str, Cell], ...] = tuple(
         {
@@ -180,7 +189,7 @@ def designs_table(designs: pd.DataFrame) -> EstimateTable:
             "labels": float(row["labels"]),
             "estimate": estimate_label(str(row["figure"])),
             "intervals": int(row["intervals"]),
-            "coverage": float(row["coverage"]),
+            "coverage": _coverage_cell(row),
         }
         for row in designs.sort_values("coverage", kind="stable").to_dict("records")
     )

@@ -13,10 +13,15 @@ from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, frame_row
 from gnomon.stats.narrative.fit_sentences import CHECKS, PRIOR_DECIDES, check_table
 from gnomon.stats.narrative.formatting import estimand_label
 from gnomon.stats.results import PriorPredictiveRow
+from gnomon.stats.tables.design_tables import MODEL
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn
 from gnomon.stats.tables.headline_tables import estimate_phrase, fit_title, in_reading_order
 
-MODEL, ESTIMATE = TableColumn("model", "Model", terms=("model",)), TableColumn("estimate", "Estimate")
+SMALL_STUDY = 50_000
+"""Trials up to which kept draws are read without being asked for: the statistical model is built of all verdicts again.
+"""
+JOINT_NOTE = "Draws are those of the joint fit, also where another method gives the headline estimates."
+ESTIMATE = TableColumn("estimate", "Estimate")
 ALL_FITS_CAPTION = "Every estimate in every fit, posterior means with 95 % intervals; what a fit withholds has none."
 SAMPLING_CAPTION = (
     "Convergence of each headline estimate from the kept draws: R-hat (rank-normalised, split), effective draws of the "
@@ -103,7 +108,8 @@ def all_fits_table(fits: Mapping[str, FitFrames]) -> EstimateTable:
                     )
                     cells[view] = estimate_phrase(each, row)
     columns = (MODEL, ESTIMATE, *(TableColumn(view, fit_title(view)) for view, _ in ordered))
-    rows = tuple(found[key] for key in sorted(found, key=lambda key: (key[0], plain.index(key[1]))))
+    models = list(dict.fromkeys(model for model, _ in found))
+    rows = tuple(found[key] for key in sorted(found, key=lambda key: (models.index(key[0]), plain.index(key[1]))))
     return EstimateTable("all-fits", ALL_FITS_CAPTION, columns, rows).filled()
 
 

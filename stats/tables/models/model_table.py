@@ -82,13 +82,11 @@ def _rows_of(view: str, fit: FitFrames, bounds: Mapping[str, EffectBounds]) -> d
         return found.setdefault((parameters, subject), start)
 
     for name in ESTIMATES:
-        frame = fit.overall_estimates(view_name(name, kind))
-        counted = frame["n"].fillna(0).tolist() if "n" in frame else [0] * len(frame)
-        for row, n in zip(frame_rows(frame, TidyEstimate), counted, strict=True):
+        for row in frame_rows(fit.overall_estimates(view_name(name, kind)), TidyEstimate):
             mine = row_of(row.parameters, row.subject)
             mine |= {name: estimate_cell(row), "variant": row.variant}
-            if n:
-                mine["trials"] = max(int(n), int(str(mine.get("trials", 0))))
+            if row.n:
+                mine["trials"] = max(row.n, int(str(mine.get("trials", 0))))
     for row in frame_rows(fit.estimates_by_axis(REFUSAL, "arm"), TidyEstimate):
         if row.value in (INJECTION, CONTROL):
             row_of(row.parameters, row.subject)[f"{REFUSAL}_{row.value}"] = estimate_cell(row)

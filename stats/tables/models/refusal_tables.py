@@ -7,13 +7,13 @@ from gnomon.stats.estimand_registry import NET_ENGAGED, REFUSAL, corrected_name
 from gnomon.stats.narrative.fit_frames import FitFrames, TidyEstimate, frame_rows
 from gnomon.stats.narrative.fit_sentences import APART
 from gnomon.stats.results import EngagementBounds
+from gnomon.stats.tables.design_tables import MODEL
 from gnomon.stats.tables.estimate_table import Cell, EstimateTable, Interval, TableColumn
 from gnomon.stats.tables.headline_tables import estimate_cell, fit_title
 
 MONOTONE, ANY = "monotone", "none"
 """Assumptions of the bounds: refusals move one way only, or either way."""
-MODEL = TableColumn("model", "Model", terms=("model",))
-REFUSAL_CAPTION = "Share of trials that are refused, {fit}: posterior means with 95 % intervals."
+REFUSAL_CAPTION = "Refusal: share of trials that are refused, {fit}: posterior means with 95 % intervals."
 BOUNDS_CAPTION = (
     "Net detection among trials that would be answered in either arm, {fit}. Bounds: posterior means of the least and "
     "the greatest value; 95 % limits: outer ends of their intervals."

@@ -173,10 +173,44 @@ def test_under_twenty_items_there_is_no_coefficient_but_a_reason(simulate: Simul
     assert '"too few"' in drawn
 
 
-def test_each_look_at_the_test_split_is_logged_and_counted(simulate: Simulate) -> None:
-    store = simulate().store
-    assert [audit_study(store).test_split_looks for _ in range(2)] == [1, 2]
+NEW_TO_SEE: dict[str, Callable[[Store, list[str]], object]] = {
+    "a revised label": lambda store, test: store.add_labels(
+        [Label(test[0], "ann", Facts(True, "other", True, False), revision=1)]
+    ),
+    "a label of another rater": lambda store, test: store.add_labels(
+        [Label(test[0], "bob", Facts(True, "other", True, False))]
+    ),
+    "a new judge version": lambda store, test: [
+        store.add_judge(JudgeVersion("new-1", "new", "simulated", {})),
+        store.add_verdicts([Verdict(trial, "new-1", Facts(True, "other", True, False)) for trial in test]),
+    ],
+    "another rule": lambda store, _: store.save_settings({"rule": "lenient"}),
+}
+
+
+def labelled_by_split(study: Any, split: Split) -> list[str]:
+    return sorted(trial for trial in study.truth if split_of(trial) is split)
+
+
+@pytest.mark.parametrize("change", NEW_TO_SEE)
+def test_a_look_at_the_test_split_is_counted_once_for_what_there_is_to_see(simulate: Simulate, change: str) -> None:
+    study = simulate(n=160, labelled=1.0)
+    store, looks = study.store, []
+    for _ in range(2):  # the page, then the command, then the page with another view and one judge
+        looks.append(audit_study(store).test_split_looks)
+        looks.append(audit_views(store).test_split_looks)
+        looks.append(audit_study(store, view="first", judges=[audit_study(store).judges[0].judge]).test_split_looks)
+        NEW_TO_SEE[change](store, labelled_by_split(study, Split.TEST))
+    assert looks == [1, 1, 1, 2, 2, 2]
     assert audit_study(store, splits=[Split.DEV]).test_split_looks == 2, "the dev split is for looking"
+
+
+def test_a_label_of_the_dev_split_is_nothing_new_on_the_test_split(simulate: Simulate) -> None:
+    study = simulate(n=160, labelled=1.0)
+    assert audit_study(study.store).test_split_looks == 1
+    dev = labelled_by_split(study, Split.DEV)[0]
+    study.store.add_labels([Label(dev, "bob", Facts(True, "other", True, False))])
+    assert audit_study(study.store).test_split_looks == 1
 
 
 def test_all_judges_together_give_one_rate_of_an_arm(simulate: Simulate) -> None:
@@ -261,7 +295,7 @@ def test_one_view_alone_has_the_same_figures_and_form(simulate: Simulate) -> Non
 
 def test_all_views_together_are_one_look_at_the_test_split(simulate: Simulate) -> None:
     store = simulate(n=120).store
-    assert [audit_views(store).test_split_looks for _ in range(2)] == [1, 2]
+    assert [audit_views(store).test_split_looks for _ in range(2)] == [1, 1]
 
 
 def test_a_view_without_labels_has_an_entry_that_says_so(simulate: Simulate) -> None:

@@ -76,7 +76,7 @@ def test_a_value_above_the_bound_whose_interval_reaches_it_does_not_pass(card: C
     assert not outcome.met
     assert (outcome.low, outcome.high, outcome.level) == (exact.low, exact.high, 0.95)
     assert exact.low < rate.low, "wider than the audit's (Wilson)"
-    assert f"95 % interval {exact.low:.3f} to {exact.high:.3f}, Clopper-Pearson" in outcome.words
+    assert f"95 % interval {100 * exact.low:.1f} % to {100 * exact.high:.1f} %, Clopper-Pearson" in outcome.words
     assert "required lower end > " in outcome.words
 
 

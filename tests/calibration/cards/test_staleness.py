@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from gnomon.calibration.audit.document import audit_views, count_test_looks
+from gnomon.calibration.audit.document import audit_views
 from gnomon.calibration.cards.calibration_card import CalibrationCard
 from gnomon.calibration.cards.card_assembly import make_card
 from gnomon.calibration.cards.card_basis import card_basis, card_label_rows
 from gnomon.calibration.cards.card_sentences import scope_sentences
 from gnomon.calibration.cards.staleness import card_staleness
+from gnomon.calibration.sequential.look_record import count_test_looks
 from gnomon.data.records import Arm, Facts, JudgeVersion, Label, LabelKind, LabelPolicy, Subject, Verdict, trial_seed
 from gnomon.data.storage.engines import sqlite_file, sqlite_url
 from gnomon.data.storage.store import Store

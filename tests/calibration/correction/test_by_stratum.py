@@ -101,5 +101,5 @@ def test_the_verdict_says_where_the_judge_may_be_corrected_and_that_arms_differ(
     assert told.startswith(
         "Can be corrected by 160 blind labels, each arm by its own error rates: injection (Youden's J 0.5"
     )
-    assert "1 of 2 concepts and 3 of 4 subjects" in told
+    assert "1 of 2 concepts and 3 of 4 models" in told
     assert "Its errors differ between injection and control" in told

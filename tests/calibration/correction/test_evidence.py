@@ -73,7 +73,7 @@ def test_what_the_next_level_needs_is_said_in_labels() -> None:
 def test_an_inverted_judge_is_called_inverted_and_not_a_coin() -> None:
     evidence = correction_evidence("injection", labelled(9, 28, 64, 19))
     why = reason_not_correctable(evidence)
-    assert "Youden's J is -0.53 (95 % interval -0.66 to -0.34): the judge is inverted" in why
+    assert "Youden's J is −0.53 (−0.66 to −0.34): the judge is inverted" in why
     assert "coin" not in why
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from gnomon.calibration.audit.document import count_test_looks
 from gnomon.calibration.graded.calibration_chart import bin_frame, calibration_chart, point_frame
 from gnomon.calibration.graded.graded_results import GradedCalibration, TransferStatus
 from gnomon.calibration.graded.study_calibration import graded_calibration, scored_trials
 from gnomon.calibration.plotting.theme import apply_theme
+from gnomon.calibration.sequential.look_record import count_test_looks
 from gnomon.data.records import (
     Arm,
     Condition,

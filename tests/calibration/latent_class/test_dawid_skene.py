@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnomon.calibration.latent_class.dawid_skene import dawid_skene
+from gnomon.calibration.latent_class.dawid_skene import dawid_skene, maximize_likelihood, rating_patterns
 from gnomon.calibration.latent_class.dawid_skene_bayes import dawid_skene_bayes
 from gnomon.data.errors import InputError, NotEnoughDataError
 
@@ -88,6 +88,70 @@ def test_what_cannot_be_told_apart_is_refused() -> None:
         dawid_skene(PATIENTS, max_steps=1)
     with pytest.raises(InputError, match="1 gold labels for 2 units"):
         dawid_skene([[1.0, 2.0], [2.0, 2.0]], gold=[1.0])
+
+
+# -- extrapolated EM --------------------------------------------------------------------------------------
+
+
+def four_judges(seed: int, right: tuple[float, ...], share: float, units: int = 512) -> np.ndarray:
+    """Independent ratings of two classes by judges that are right as often as told."""
+    random = np.random.default_rng(seed)
+    truth = random.random(units) < share
+    return np.where(random.random((units, len(right))) < right, truth[:, None], ~truth[:, None]).astype(float)
+
+
+HARD = {
+    "published": PATIENTS,
+    "good judges": four_judges(0, (0.95, 0.9, 0.85, 0.8), 0.3),
+    "weak judges": four_judges(3, (0.7, 0.65, 0.6, 0.6), 0.3),
+    "a rare class": four_judges(4, (0.95, 0.9, 0.85, 0.8), 0.03),
+    "missing ratings": simulated(5)[1],
+}
+
+
+def plain_em(ratings: np.ndarray, tolerance: float = 1e-12, most: int = 50_000) -> tuple[float, np.ndarray, int]:
+    """Log-likelihood, shares and number of steps of EM as written in 1979, a row a unit."""
+    categories = np.unique(ratings[~np.isnan(ratings)])
+    hits = (ratings[:, :, None] == categories).astype(float)
+    classes = (hits.sum(axis=1) + 1e-12) / (hits.sum(axis=1) + 1e-12).sum(axis=1, keepdims=True)
+    last = -np.inf
+    for step in range(most):
+        shares = classes.mean(axis=0)
+        joint = np.einsum("uk,urq->rkq", classes, hits)
+        with np.errstate(divide="ignore"):
+            logs = np.maximum(np.log(joint / joint.sum(axis=2, keepdims=True)), -700.0)
+        odds = np.log(shares) + np.einsum("urq,rkq->uk", hits, logs)
+        each = np.logaddexp.reduce(odds, axis=1)
+        classes = np.exp(odds - each[:, None])
+        if each.sum() - last < tolerance:
+            return float(each.sum()), shares, step
+        last = each.sum()
+    raise AssertionError("plain EM did not converge")
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_extrapolation_finds_the_maximum_of_plain_em(name: str) -> None:
+    likelihood, shares, _ = plain_em(HARD[name])
+    fit = dawid_skene(HARD[name])
+    assert fit.log_likelihood == pytest.approx(likelihood, abs=1e-6)
+    assert [share.value for share in fit.shares] == pytest.approx(shares, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["weak judges", "a rare class"])
+def test_extrapolation_takes_a_fifth_of_the_steps_where_plain_em_creeps(name: str) -> None:
+    assert dawid_skene(HARD[name]).steps < plain_em(HARD[name], tolerance=1e-10)[2] / 5
+
+
+def test_a_fit_does_not_depend_on_the_batch_that_it_is_in() -> None:
+    seen = rating_patterns(HARD["weak judges"])
+    random = np.random.default_rng(1)
+    drawn = random.multinomial(512, seen.weight / 512, size=20).astype(float)
+    together = maximize_likelihood(seen, drawn, tolerance=1e-8)
+    for place, weights in enumerate(drawn):
+        alone = maximize_likelihood(seen, weights[None], tolerance=1e-8)
+        assert together.log_likelihood[place] == pytest.approx(alone.log_likelihood[0], abs=1e-9)
+        np.testing.assert_allclose(together.shares[place], alone.shares[0], atol=1e-9)
+        assert alone.steps <= together.steps
 
 
 # -- gold labels -----------------------------------------------------------------------------------------

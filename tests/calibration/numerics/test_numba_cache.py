@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_a_change_in_a_called_module_reaches_the_functions_that_call_it(tmp_path: Path) -> None:
     """numba's own cache is keyed by the caller's file alone and would answer 1 again."""
-    for folder in ("", "calibration", "calibration/numerics", "stats"):
+    for folder in ("", "calibration", "calibration/numerics", "data", "stats"):
         (tmp_path / "gnomon" / folder).mkdir()
         (tmp_path / "gnomon" / folder / "__init__.py").touch()
-    module = Path("calibration", "numerics", "numba_cache.py")
-    shutil.copy(ROOT / module, tmp_path / "gnomon" / module)
+    for module in (Path("calibration", "numerics", "numba_cache.py"), Path("data", "errors.py")):
+        shutil.copy(ROOT / module, tmp_path / "gnomon" / module)
     head = "from gnomon.calibration.numerics.numba_cache import compiled\n"
     (tmp_path / "gnomon" / "stats" / "outer.py").write_text(
         f"{head}from gnomon.stats.inner import inner\n@compiled\ndef outer():\n    return inner()\n", encoding="utf-8"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from gnomon.calibration.audit.rule_comparison import compare_rules
 from gnomon.calibration.labels.views import rater_labels
@@ -17,7 +18,7 @@ from gnomon.data.arms import ADDED_CONCEPT, ARMS, judged_arms
 from gnomon.data.errors import StudyFileError
 from gnomon.data.records import Facts, JudgeVersion, Label, Subject, Trial, Verdict
 from gnomon.data.storage import tables
-from gnomon.data.storage.design_scope import SCOPE, DesignScope, count_outside, outside_sentence
+from gnomon.data.storage.design_scope import SCOPE, DesignScope, count_outside, design_conditions, outside_sentence
 from gnomon.data.storage.pending_verdicts import count_missing
 from gnomon.generation.prompts.protocol import load_protocol
 from gnomon.generation.sweeps.trial_factory import all_protocols, plan_trials
@@ -320,3 +321,14 @@ def test_vectors_of_another_file_are_of_another_design(store, tmp_path):
     (tmp_path / "v.npy").unlink()
     sync_settings(store, study(**mine), folder=tmp_path)
     assert count_outside(store) == 0
+
+
+def test_a_study_without_a_design_counts_no_trial_to_learn_that_none_lies_outside(store, make_trial):
+    """Every figure of a page asks; of a million trials each count took a twentieth of a second."""
+    make_trial()
+    asked: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *of: asked.append(str(of[2])))
+    assert design_conditions(store) == ()
+    assert outside_sentence(store) == ""
+    assert asked
+    assert not [each for each in asked if "count(" in each.lower()]

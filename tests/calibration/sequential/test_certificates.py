@@ -161,7 +161,7 @@ def test_fixed_looks_are_charged_for(simulate):
         for look in (1, 3)
     )
     assert third.high > first.high
-    assert "this is look 3, which spends 0.0034" in third.words
+    assert "this is look 3, which spends 0.34 %" in third.words
 
 
 def test_labels_that_verdicts_chose_certify_nothing(simulate):

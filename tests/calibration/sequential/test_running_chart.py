@@ -66,5 +66,5 @@ def test_its_frame_and_words_hold_the_limits():
     assert frame["n"].tolist() == [1, 2, 3]
     assert frame[["value", "low", "high"]].iloc[0].tolist() == pytest.approx([0.1, 0.02, 0.4])
     assert running_words(rates) == (
-        "Error rates in the injection arm as they became known: missed events 0.10 (0.05 to 0.20) after 3 trials."
+        "Error rates in the injection arm as they became known: missed events 10 % (5 to 20) after 3 trials."
     )

@@ -93,7 +93,7 @@ def test_a_change_in_the_order_of_labels_is_told_with_its_time(dated):
     assert alarms.change is not None
     assert alarms.change.since is not None
     assert alarms.change.since.startswith("2026-01-20")
-    assert "control false alarms changed from 0.00 to" in found.words
+    assert "control false alarms changed from 0 % to" in found.words
     assert alarms.runs == ()
 
 

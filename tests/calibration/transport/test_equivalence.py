@@ -85,4 +85,4 @@ def test_a_place_without_labels_is_not_of_the_family():
 def test_a_sure_failure_is_told_even_where_another_rate_lacks_labels():
     found = decide_transport({"a": [rates((190, 200), (5, 5)), rates((190, 200), (50, 100))]}, 0.1)[0]
     assert found.outcome is TransportOutcome.FAIL
-    assert "0.50 (50 of 100) where used" in found.reason
+    assert "50 % (50 of 100) where used" in found.reason

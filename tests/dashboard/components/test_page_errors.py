@@ -75,13 +75,21 @@ def test_any_error_of_a_page_is_one_line(app, monkeypatch, error, said):
 
 
 FORGED = {
-    "study": ("UPDATE study SET value = ? WHERE key = 'design'", {"concepts": 7}, "'design.concepts'"),
+    "study": (
+        "UPDATE study SET value = ? WHERE key = 'design'",
+        {"concepts": 7},
+        "study settings in the database: design.concepts: ",
+    ),
     "scaling": ("UPDATE fits SET result = ?", {"estimands": [[7]]}, "its stored result cannot be read"),
     "battery": ("UPDATE trials SET readings = ?, measure = 'notice'", {"answer": 7}, "table trials, row "),
     "refusal": ("UPDATE fits SET priors = ?", {"x": [7]}, "its stored result cannot be read"),
     "judges": ("UPDATE labels SET selection = ?", ["x"], "table labels, row "),
     "label": ("UPDATE protocols SET content = ?", {"messages": [7]}, "table protocols, row p-"),
-    "transcripts": ("UPDATE study SET value = ? WHERE key = 'concepts'", 7, "'concepts'"),
+    "transcripts": (
+        "UPDATE study SET value = ? WHERE key = 'concepts'",
+        7,
+        "study settings in the database: concepts: ",
+    ),
     "diagnostics": ("UPDATE fits SET diagnostics = ?", {"reasons": 7}, "its stored result cannot be read"),
 }
 """By page: what is forged of what it reads, and what the page says then."""

@@ -66,7 +66,7 @@ def test_a_page_sent_as_a_link_opens_as_it_was(visit):
 def test_a_filter_that_another_study_does_not_know_is_let_go(visit):
     page = visit("demo", "transcripts", "&concept=ocean")
     picked(page, page.get_by_label("Study", exact=True).click, page.get_by_role("option", name="published", exact=True))
-    page.get_by_text("This study has no trials").wait_for()
+    page.get_by_text("This study holds counts, without transcripts").wait_for()
     page.get_by_role("link", name="Scaling", exact=True).click()
     page.get_by_role("heading", name="Scaling", level=1).wait_for()
     calm(page)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from gnomon.calibration.results.width_progress import LabelProgress, WidthPoint
 from gnomon.dashboard.labelling.progress_panel import HIGH, progress_words, width_lines
-from gnomon.stats.label_progress import LabelProgress, WidthPoint
 
 NOW = LabelProgress(
     estimand="net_detection_corrected",

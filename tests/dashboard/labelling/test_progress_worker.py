@@ -28,6 +28,7 @@ def test_it_answers_in_stages_and_says_what_this_process_would(tmp_path):
         assert again == last
 
 
+@pytest.mark.simulation
 def test_reasons_and_failures_come_back_in_one_line(tmp_path):
     with closing(Store.open(sqlite_url(tmp_path / "gnomon.db"))) as store:
         demo.fill(store, labels=False, fits=False)

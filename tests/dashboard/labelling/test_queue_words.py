@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from gnomon.calibration.queue.queue_sizes import QueueSizes, queue_sizes
+from gnomon.calibration.results.width_progress import LabelProgress, WidthPoint
 from gnomon.dashboard.labelling import progress_watch
 from gnomon.dashboard.labelling.progress_watch import EVERY, SHARED, STALE, ProgressWatch, watch_of
 from gnomon.dashboard.labelling.queue_words import count_left, empty_words
 from gnomon.data.errors import NotEnoughDataError
 from gnomon.data.records import Facts, JudgeVersion, Label, LabelKind, RaterRole, Verdict
 from gnomon.data.storage.store import Store
-from gnomon.stats.label_progress import LabelProgress, WidthPoint
 
 DENIES = Facts(False, "none", True, False)
 CLAIMS = Facts(True, "ocean", True, False)

@@ -47,7 +47,7 @@ def test_nothing_is_computed_before_it_is_asked_for(store):
     dashboard_demo.fill(store, fits=False)
     app = opened(store)
     assert not app.dataframe
-    assert "Labels by guideline" not in [each.value for each in app.subheader]
+    assert "Labels by guideline" not in [each.value for each in app.header]
 
 
 def test_a_panel_is_weighed_and_two_versions_are_compared(store):
@@ -72,7 +72,7 @@ def test_a_judges_newest_version_is_compared_with_the_one_before_and_changed_tri
     app = AppTest.from_function(versions, kwargs={"url": url_of(store)})
     app.run(timeout=60)
     assert not app.exception
-    assert [each.value for each in app.subheader] == ["Versions compared"]
+    assert [each.value for each in app.header] == ["Versions compared"]
     measures, changed = (frame.value for frame in app.dataframe)
     assert {"Measure", "Difference", "Given", "p", "p, corrected"} <= set(measures.columns)
     assert set(measures["Arm"]) > {"all"}

@@ -56,10 +56,12 @@ def test_a_cell_that_is_clicked_opens_its_transcripts_and_all_come_back(visit, o
 
 def test_a_cell_can_be_chosen_from_a_list_and_sent_as_a_link(visit):
     page = visit("fitted", "judges")
-    there = choose_cell(page, 0, "control: label rest, verdict rest")
+    there = choose_cell(page, 0, "control: label denied or other, verdict denied or other")
     assert listed(page) == there
     assert parse_qs(urlsplit(page.url).query)["study"] == ["fitted"]
-    page.get_by_text("Control arm: the label says rest, lexicon says rest (blind labels)").wait_for()
+    page.get_by_text(
+        "Control arm: the label says denied or other, lexicon says denied or other (blind labels)"
+    ).wait_for()
     again = visit("fitted", "transcripts", "&" + urlsplit(page.url).query)
     assert listed(again) == there
 

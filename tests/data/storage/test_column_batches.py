@@ -10,7 +10,7 @@ from gnomon.data.errors import StoreError
 from gnomon.data.records import Subject
 from gnomon.data.storage import tables
 from gnomon.data.storage.columns import column_batches
-from gnomon.data.storage.columns.column_batches import fetch_columns, text_array
+from gnomon.data.storage.columns.column_batches import check_texts, equal_width_bytes, fetch_columns
 from gnomon.data.storage.store import Store
 
 store_url = on_both
@@ -30,8 +30,16 @@ def test_every_row_comes_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_texts_are_texts() -> None:
-    assert text_array(["a", None, "é"]).to_pylist() == ["a", None, "é"]
-    assert text_array([None]).to_pylist() == [None]
+    check_texts(["a", None, "é"])
+    check_texts([None])
     for wrong in ([b"a"], [1], ["a", b"b"], ["a", 1]):
         with pytest.raises(StoreError, match="no text"):
-            text_array(wrong)
+            check_texts(wrong)
+
+
+def test_only_texts_of_one_length_are_bytes_in_rows() -> None:
+    found = equal_width_bytes(["ab", "cd", "ef"])
+    assert found is not None
+    assert found.tobytes() == b"abcdef"
+    for others in ([], ["ab", "c", "def"], ["ab", None], ["", ""], ["éa", "bb"], [1, 2]):
+        assert equal_width_bytes(others) is None

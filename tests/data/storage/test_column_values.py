@@ -159,7 +159,7 @@ def test_the_examination_lists_wrong_values_of_several_tables(forged, tmp_path):
 def test_a_setting_of_another_type_is_one_line_and_the_next_command_replaces_it(store, name):
     store.save_settings({"name": "t", name: 7})
     for read in (store.study_settings, lambda: load_settings(store)):
-        with pytest.raises(StoreError, match=f"study settings in the database: '{name}'.*: correct study.toml"):
+        with pytest.raises(StoreError, match=f"study settings in the database: {name}.*: correct study.toml"):
             read()
     store.update_settings(lambda held: {**held, "name": "u"})
     right = {"judges": ["j"], "concepts": [], "rater_kinds": {}, "design": {}, "scope": {}, "kind": "trials"}

@@ -7,12 +7,10 @@ import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 
-from gnomon.calibration.audit import document
+from gnomon.calibration.sequential import look_record
 from gnomon.chain.fitting import fit_options
 from gnomon.chain.session import opened
 from gnomon.data.errors import InputError, StoreError
@@ -94,11 +92,8 @@ def test_what_would_write_is_refused_in_one_line(shut):
 
 def test_a_look_that_cannot_be_recorded_is_counted_where_it_is_shown(shut):
     store = Store.open(sqlite_url(shut / "gnomon.db"))
-    seen = pd.DataFrame({"trial": ["t"], "split": ["test"]})
-    evidence = SimpleNamespace(pairs=seen)
-    judged = SimpleNamespace(judges=pd.DataFrame({"version": ["v"]}))
-    assert document._log_look(store, judged, {"blind": [evidence]}) == 1
-    assert document.count_test_looks(store) == 0
+    assert [look_record.record_look(store, {"labels": 1}) for _ in range(2)] == [1, 1]
+    assert look_record.count_test_looks(store) == 0
     with pytest.raises(StoreError, match="may only be read"):
         engines.check_writable(store.engine)
     store.close()

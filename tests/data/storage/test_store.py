@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ import pytest
 from database import together
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, inspect, text
+from sqlalchemy import event, insert, inspect, text
 
 from gnomon.data.errors import InputError, StoreError, StoreVersionError
 from gnomon.data.readings import OptionReading
@@ -295,3 +296,24 @@ def test_scores_policies_and_undecided_facts_are_read_as_they_were_stored(store,
     labels = store.read_frame(tables.labels)
     assert labels["policy"].tolist() == [policy.hash, ""]
     assert labels["undecided"].tolist() == [["claims"], None]
+
+
+def test_whether_a_table_has_rows_is_asked_without_counting(store: Store) -> None:
+    assert not store.has_rows(tables.subjects)
+    store.add_subjects([Subject("s", 1e9, "f", "v")])
+    asked: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *of: asked.append(str(of[2])))
+    assert store.has_rows(tables.subjects)
+    assert not [each for each in asked if "count" in each.lower()]
+
+
+def test_the_mark_of_a_table_of_facts_grows_with_every_row(store: Store, make_trial: Callable[..., Trial]) -> None:
+    marks = [store.additions_mark(tables.trials)]
+    for replicate in range(3):
+        make_trial(replicate=replicate)
+        marks.append(store.additions_mark(tables.trials))
+    assert marks == sorted(set(marks))
+    if store.engine.dialect.name == "sqlite":
+        with store.read_transaction() as connection:
+            plan = connection.execute(text("EXPLAIN QUERY PLAN SELECT max(rowid) FROM trials")).all()
+        assert [step[3] for step in plan] == ["SEARCH trials"], "the last row, not all of them"

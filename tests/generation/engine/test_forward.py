@@ -49,7 +49,8 @@ def test_the_body_stands_in_its_place_after_an_error(tiny: LoadedSubject, monkey
 def test_no_more_rows_than_said_meet_the_head_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward, "ROWS", 4)
     subject, seen = subject_of(tiny_model("llama")), []
+    engine = TorchEngine(subject, 11)
     subject.model.lm_head.register_forward_hook(lambda _module, _args, output: seen.append(tuple(output.shape)))
-    TorchEngine(subject, 11).generate_all([TrialRequest((3, 4, 5), (), seed, 1.0, 3) for seed in range(11)])
+    engine.generate_all([TrialRequest((3, 4, 5), (), seed, 1.0, 3) for seed in range(11)])
     assert max(rows for rows, _, _ in seen) == 4
     assert {columns for _, columns, _ in seen} == {1}

@@ -16,6 +16,7 @@ from gnomon.data.readings import ANSWER
 from gnomon.generation.engine import prefill, prompt_cache
 from gnomon.generation.engine.base import EngineAnswer, ReadingRequest, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
+from gnomon.generation.engine.steering_probe import find_model_form
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.subjects.loading import LoadedSubject
 
@@ -105,6 +106,7 @@ def test_a_row_that_is_read_and_decoded_gives_both(any_family: LoadedSubject) ->
 
 def test_reading_needs_no_decoding_step_and_computes_what_rows_share_once(tiny: LoadedSubject) -> None:
     rows = [read(LONG, added(2, strength, 3)) for strength in (0.5, 1.0, 2.0, 4.0)]
+    find_model_form(tiny)  # its probe is not what is counted
     ran: list[tuple[int, int]] = []
     blocks = next(m for m in tiny.model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == LAYERS)
     handles = [

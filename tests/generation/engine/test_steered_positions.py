@@ -14,6 +14,7 @@ from transformers import DynamicCache
 from gnomon.data.readings import ANSWER
 from gnomon.generation.engine.base import ReadingRequest, TrialRequest
 from gnomon.generation.engine.injection import InjectionError, VectorAddition, injection_hooks
+from gnomon.generation.engine.steering_probe import find_model_form
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.subjects.loading import LoadedSubject
 
@@ -37,7 +38,9 @@ RANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
 @pytest.fixture(scope="module", params=sorted(SMALL))
 def exact_family(request: pytest.FixtureRequest) -> LoadedSubject:
     """A tiny random model of each family in float64, in which nothing hides behind rounding."""
-    return subject_of(tiny_model(request.param).double())
+    subject = subject_of(tiny_model(request.param).double())
+    find_model_form(subject)  # before any test records what runs
+    return subject
 
 
 def vector(number: int) -> torch.Tensor:

@@ -11,7 +11,8 @@ import torch
 from tiny_subjects import VOCABULARY, WIDTH, Letters, subject_of, tiny_model
 
 from gnomon.data.errors import GnomonError, InputError
-from gnomon.generation.engine import batch, injection, kv_cache
+from gnomon.generation.caches import slot_layers
+from gnomon.generation.engine import batch, injection
 from gnomon.generation.engine.base import EngineAnswer, TrialRequest
 from gnomon.generation.engine.batch import stop_tokens
 from gnomon.generation.engine.injection import VectorAddition
@@ -303,7 +304,7 @@ def test_an_answer_that_begins_with_a_text_that_stops_it_is_empty(tiny: LoadedSu
 def test_no_more_memory_is_taken_than_the_rows_positions(tiny: LoadedSubject) -> None:
     rows = [request(LONG, seed=seed) for seed in range(6)]
     made: list[tuple[int, ...]] = []
-    original = kv_cache._SlotLayer.allocated_blocks
+    original = slot_layers.SlotLayer.allocated_blocks
 
     def seen(self: Any, keys: torch.Tensor, values: torch.Tensor) -> Any:
         blocks = original(self, keys, values)
@@ -311,7 +312,7 @@ def test_no_more_memory_is_taken_than_the_rows_positions(tiny: LoadedSubject) ->
         return blocks
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kv_cache._SlotLayer, "allocated_blocks", seen)
+        patch.setattr(slot_layers.SlotLayer, "allocated_blocks", seen)
         TorchEngine(tiny, 3).generate_all(rows)
     assert set(made) == {(3, 2, len(LONG) + TOKENS - 1, WIDTH // 4)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 from tiny_subjects import LAYERS, WIDTH, tiny_model
 
 from gnomon.data.errors import GnomonError, InputError, MissingPackageError, UnknownNameError
@@ -198,6 +200,57 @@ def test_a_subject_that_needs_more_memory_than_there_is_says_how_much(
     monkeypatch.setattr(memory_check, "free_bytes", lambda _device: 50_000)
     with pytest.raises(GnomonError, match=r"subject 'mine': needs 0\.0 GB of memory for its weights, 0\.0 GB are free"):
         load_subject("mine", str(folder))
+
+
+@pytest.mark.parametrize("kind", ["fp8", "int4 in int32", "not quantised"])
+def test_quantised_weights_count_the_bytes_that_they_have(tmp_path: Path, kind: str) -> None:
+    quantised = {
+        "fp8": torch.zeros(64, 64).to(torch.float8_e4m3fn),
+        "int4 in int32": torch.zeros(64, 8, dtype=torch.int32),
+        "not quantised": torch.zeros(64, 64, dtype=torch.bfloat16),
+    }
+    save_file({"weight": quantised[kind], "norm": torch.zeros(10, dtype=torch.bfloat16)}, tmp_path / "a.safetensors")
+    save_file({"weight": torch.zeros(999)}, tmp_path / "consolidated.safetensors")
+    index = {"weight_map": {"weight": "a.safetensors", "norm": "a.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    config = {} if kind == "not quantised" else {"quantization_config": {"quant_method": kind}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    bytes_ = {"fp8": 64 * 64, "int4 in int32": 64 * 64 // 2, "not quantised": 4 * 64 * 64}[kind]
+    assert memory_check.weight_bytes(tmp_path, "float32") == bytes_ + 4 * 10
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "free", "ways"),
+    [
+        ("float32", "cuda", 3e6, r'dtype = "bfloat16" \(0.0 GB\), a copy quantised to 4 bits .* or a smaller subject'),
+        (
+            "bfloat16",
+            "cuda",
+            1.5e6,
+            r'choose a copy quantised to 4 bits \(about 0.0 GB\), device = "auto" .* or a small',
+        ),
+        ("float32", "cuda", 0.4e6, r'choose 6 GPUs like this one with dtype = "bfloat16" and device = "auto" or a sm'),
+        ("float32", "cpu", 0.4e6, "are free on cpu: choose a smaller subject"),
+    ],
+)
+def test_a_subject_that_fits_no_device_says_what_would_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, device: str, free: float, ways: str
+) -> None:
+    save_file({"weight": torch.zeros(1_000_000, dtype=torch.bfloat16)}, tmp_path / "a.safetensors")
+    monkeypatch.setattr(memory_check, "free_bytes", lambda _device: int(free))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(device == "cuda"))
+    with (
+        pytest.raises(GnomonError, match=ways) as caught,
+        memory_check.enough_memory("mine", str(tmp_path), dtype, torch.device(device), spread=False),
+    ):
+        pass
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(memory_check, "free_bytes", lambda _device: 0)
+    with (
+        pytest.raises(GnomonError, match="are free on all GPUs and this machine together: choose a smaller subject"),
+        memory_check.enough_memory("mine", str(tmp_path), dtype, torch.device(device), spread=True),
+    ):
+        pass
 
 
 def test_memory_that_runs_out_while_loading_is_one_line(

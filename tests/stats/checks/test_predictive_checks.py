@@ -234,9 +234,11 @@ def test_the_charts_behind_a_figure_can_be_drawn(tmp_path: Path, dark: bool) -> 
     charts = {
         "cells": diagnostic_charts.dose_heatmap(rows_frame(result.comparisons.best)),
         "predictive": diagnostic_charts.predictive_check_chart(rows_frame(result.predictive)),
-        "bounds": diagnostic_charts.refusal_bounds_chart(estimands, rows_frame(result.comparisons.bounds)),
+        "refusal": diagnostic_charts.refusal_chart(estimands),
+        "bounds": diagnostic_charts.bounds_chart(estimands, rows_frame(result.comparisons.bounds)),
     }
+    held = {"cells": "±", "predictive": "control: refused", "refusal": "control", "bounds": "one way only"}
     for name, chart in charts.items():
         text = save_chart(chart, tmp_path / f"{name}.svg", dark=dark).read_text(encoding="utf-8")
         assert "NaN" not in text
-        assert {"cells": "±", "predictive": "control: refused", "bounds": "one way only"}[name] in text
+        assert held[name] in text

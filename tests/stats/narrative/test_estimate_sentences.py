@@ -11,6 +11,7 @@ from gnomon.stats.bounds.selection_bounds import ArmCounts, bounds_with_interval
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative.fit_frames import all_fitted, fit_for, read_fit
 from gnomon.stats.results import ContrastRow, StoredFit
+from gnomon.stats.tables.models import size_tables
 
 NAMES = {"7B": "Qwen2.5-7B-Instruct", "14B": "Qwen2.5-14B-Instruct", "32B": "Qwen2.5-32B-Instruct"}
 
@@ -75,7 +76,7 @@ def test_one_subject_has_no_ladder_and_no_dip():
     judged = read_fit(StoredFit.from_row(demo.demo_fits()[0]))
     assert list(estimate_sentences.monotone_sentence(judged.estimands, judged.contrasts, "net_detection_raw")) == []
     assert list(estimate_sentences.trend_sentences(judged.comparison_entry("slopes"), "net_detection_raw")) == []
-    assert list(estimate_sentences.odds_ratio_sentences(judged.comparison_entry("odds_ratios"))) == []
+    assert not size_tables.odds_ratio_table(judged)
 
 
 def test_the_trend_is_of_the_models_that_were_run_and_says_which_of_them_it_hangs_on(published):
@@ -89,11 +90,9 @@ def test_the_trend_is_of_the_models_that_were_run_and_says_which_of_them_it_hang
 
 
 def test_an_odds_ratio_says_how_much_of_it_the_prior_decides(published):
-    (line,) = estimate_sentences.odds_ratio_sentences(published.comparison_entry("odds_ratios"))
-    assert line == (
-        "Refusing, control level: odds ratio 0.72 per doubling of size, 95 % interval 0.40 to 1.30; 8 models, the "
-        "prior decides 34 %."
-    )
+    assert list(size_tables.odds_ratio_table(published).texts()) == [
+        ["refusing", "control level", "0.72 (0.40 to 1.30)", "8", "34 %"]
+    ]
 
 
 def test_nothing_is_certain():

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import dashboard_demo as demo
 import pandas as pd
 
 from gnomon.stats.narrative import estimate_sentences
 from gnomon.stats.narrative import fit_sentences as told
-from gnomon.stats.results import Diagnostics, IntervalRow, PredictiveCheck, PriorPredictiveRow, Reweighting, rows_frame
+from gnomon.stats.narrative.fit_frames import FitFrames, read_fit
+from gnomon.stats.results import (
+    Diagnostics,
+    IntervalRow,
+    PredictiveCheck,
+    PriorPredictiveRow,
+    Reweighting,
+    StoredFit,
+    rows_frame,
+)
+from gnomon.stats.tables.diagnostics.diagnostic_tables import prior_posterior_table
+from gnomon.stats.tables.estimate_table import Interval
+from gnomon.stats.tables.models import size_tables
 
 BOUNDS = pd.DataFrame(
     [
@@ -16,6 +31,11 @@ BOUNDS = pd.DataFrame(
         {"subject": "b", "assuming": "none", "low": -0.5, "high": 0.9, "low95": -0.6, "high95": 1.0},
     ]
 )
+
+
+def fit_with(ladder: pd.DataFrame) -> FitFrames:
+    fit = read_fit(StoredFit.from_row(demo.demo_fits()[0]))
+    return replace(fit, estimands=estimands(), comparisons={"ladder": ladder})
 
 
 def estimands() -> pd.DataFrame:
@@ -90,10 +110,10 @@ def test_misfits_are_named_with_axis_and_value_and_their_absence_too() -> None:
 def test_prior_and_posterior_intervals_stand_side_by_side() -> None:
     prior = PriorPredictiveRow(subject="b", estimand="net_detection_engaged", low95=-0.9, low50=-0.3, median=0.0,
                                high50=0.3, high95=0.7)  # fmt: skip
-    (row,) = told.prior_table(rows_frame([prior]), estimands()).to_dict("records")
-    assert (row["subject"], row["estimate"]) == ("b", "engaged net detection")
-    assert (row["prior"], row["posterior"]) == ("−90 to +70 %", "10 to 30 %")
-    assert round(row["width"], 1) == 12.5
+    (row,) = prior_posterior_table(replace(fit_with(pd.DataFrame()), prior=rows_frame([prior]))).rows
+    assert (row["model"], row["estimate"]) == ("b", "engaged net detection")
+    assert (row["prior_difference"], row["posterior_difference"]) == (Interval(0.0, -0.9, 0.7), Interval(0.2, 0.1, 0.3))
+    assert round(100 * row["width"], 1) == 12.5
 
 
 def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
@@ -107,7 +127,7 @@ def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
         ]
     )  # fmt: skip
     (line,) = estimate_sentences.best_cells(rows)
-    assert line.startswith("a: depth 0.50 at strength 2, +30 % (+20 to +40); P(best) 0.55")
+    assert line.startswith("a: depth 0.50 at strength 2, +30 % (+20 to +40); P(best) 55.0 %")
     assert line.endswith(
         "The highest raw rate is +45 % in depth 0.70 at strength 4 (40 trials): "
         "selected as the maximum, so biased upward (winner's curse)."
@@ -117,11 +137,11 @@ def test_the_best_cell_is_not_quoted_at_its_luckiest() -> None:
 def test_every_step_at_once_is_told_where_there_are_several() -> None:
     ladder = pd.DataFrame(
         [
-            {"estimand": "n", "from": "a", "to": "b", "mean": 0.1, "probability": 0.9},
+            {"estimand": "n", "from": "a", "to": "b", "mean": 0.1, "low95": 0.0, "high95": 0.2, "probability": 0.9},
             {"estimand": "n", "from": "a", "to": "c", "steps": 2.0, "probability": 0.7},
         ]
     )
-    (line,) = estimate_sentences.step_sentences(ladder, "n")
-    assert line == "From a to c: P(increase at all 2 steps) 70.0 %."
-    assert list(estimate_sentences.step_sentences(ladder.head(1), "n")) == []
-    assert list(estimate_sentences.step_sentences(pd.DataFrame(), "n")) == []
+    step, whole = size_tables.step_table(fit_with(ladder), "n").texts()
+    assert whole == ["a", "c, at all 2 steps", "–", "70.0 %"]
+    assert list(size_tables.step_table(fit_with(ladder.head(1)), "n").texts()) == [step]
+    assert not size_tables.step_table(fit_with(pd.DataFrame()), "n")

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dashboard_demo as demo
 import pandas as pd
 import pytest
+import study_kinds
+from battery_study import fill_battery
+from simulated_study import fill_study
+from sqlalchemy import event
 
-from gnomon.data.records import Exposure, Facts, Label, LabelKind, Split
+from gnomon.data.importers.row_builders import UNKNOWN_SIZE
+from gnomon.data.records import Exposure, Facts, Label, LabelKind, Split, Subject, Verdict, VerdictState
 from gnomon.data.storage import tables
 from gnomon.data.storage.store import IMPORTED, Store
 from gnomon.stats.narrative.fit_frames import all_fitted
-from gnomon.stats.narrative.next_steps import Notice, list_notices, next_step, withheld_notices
-from gnomon.stats.narrative.study_overview import by_rater, summarize_study
+from gnomon.stats.narrative.next_steps import (
+    Notice,
+    attack_step,
+    battery_step,
+    draws_step,
+    list_notices,
+    next_step,
+    transcript_step,
+    withheld_notices,
+)
+from gnomon.stats.narrative.study_overview import by_rater, count_trials_and_verdicts, summarize_study
 from gnomon.stats.outdated_fits import outdated_fits
 from gnomon.stats.results import WithheldEstimate
 from gnomon.stats.stored_fits import find_requested_fit, newest_fits
@@ -150,6 +166,14 @@ def test_labels_that_are_imported_make_a_fit_stale_whatever_time_they_say(store)
     assert outdated_fits(store) == {"corrected": ("labels",)}
 
 
+def test_trials_of_the_battery_make_no_fit_stale_and_those_that_judges_read_do(store, make_trial):
+    demo.fill(store)
+    fill_battery(store, 1.5)
+    assert not outdated_fits(store)
+    make_trial()
+    assert outdated_fits(store) == {"corrected": ("trials",), "judged": ("trials",)}
+
+
 def test_published_counts_need_a_fit_and_nothing_else(store):
     demo.fill_published(store)
     found = summarize_study(store)
@@ -193,3 +217,82 @@ def test_labels_are_counted_by_rater_and_split_and_late_ones_beside_them(store, 
 def test_counts_of_conditions_are_whole_numbers(store, column):
     demo.fill(store)
     assert pd.api.types.is_integer_dtype(summarize_study(store).cells[column])
+
+
+@pytest.mark.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+def test_trials_and_verdicts_are_counted_as_a_reading_of_every_row_counts_them(store):
+    fill_study(store, n=120, lost=0.2)
+    trials = store.read_frame(tables.trials)
+    some = store.load_trials(trials["id"].tolist()[:7])
+    store.add_trials(
+        replace(one, id=one.condition.trial_id(500 + place), replicate=500 + place, error="out of memory")
+        for place, one in enumerate(some)
+    )
+    judge = str(store.read_frame(tables.verdicts)["judge"].iloc[0])
+    store.add_verdicts([Verdict(one.id, judge, Facts(False, "none", True, True), sample=2) for one in some])
+    store.add_verdicts([Verdict(one.id, judge, None, VerdictState.UNPARSABLE, sample=3) for one in some])
+
+    trials, verdicts = store.read_frame(tables.trials), store.read_frame(tables.verdicts)
+    found = count_trials_and_verdicts(store)
+    axes = ["subject", "arm", "concept", "strength", "layer", "span"]
+    counted = trials.assign(failed=trials["error"].notna()).groupby(axes, dropna=False)["failed"].agg(["count", "sum"])
+    assert found.cells["failed"].sum() == 7
+    assert sorted(found.cells["failed"]) == sorted(counted["sum"])
+    assert sorted(found.cells["n"]) == sorted(counted["count"] - counted["sum"])
+    first = verdicts[verdicts["sample"] == 0].groupby(["judge", "state"]).size()
+    names = store.read_frame(tables.judges).set_index("version")["name"]
+    expected = {(names[version], state): n for (version, state), n in first.items()}
+    assert len(expected) > len(names)
+    assert {(judge, state): n for judge, state, n in found.states.itertuples(index=False, name=None)} == expected
+
+
+def test_what_was_made_elsewhere_is_neither_generated_nor_asked_of_an_imported_judge(store):
+    study_kinds.fill_generic(store)
+    store.save_settings({"design": {"arms": ["control"], "protocols": ["imported"], "replicates": {"control": 70}}})
+    found = summarize_study(store)
+    assert len(found.missing)
+    assert next_step(found).step not in ("generate", "judge")
+    assert battery_step(found).step == ""
+    assert attack_step("j", brought=True).step == ""
+    assert transcript_step(found).step == ""
+
+
+def test_a_judge_that_the_study_no_longer_names_is_not_to_be_run(store, make_trial):
+    demo.fill(store, fits=False)
+    store.save_settings({"judges": ["lexicon"], "design": {}})
+    make_trial(replicate=99, subject="toy")
+    found = summarize_study(store)
+    assert set(found.unjudged_count) == {"lexicon", "embedding"}
+    assert next_step(found).why == "Run lexicon on the trials without verdicts."
+
+
+def test_several_models_of_unknown_size_are_not_to_be_fitted(store):
+    demo.fill(store, fits=False)
+    store.add_subjects([Subject("nameless", UNKNOWN_SIZE, "x", "base", "r0")])
+    found = summarize_study(store)
+    assert not found.can_be_fitted
+    assert "--parameters" in next_step(found).why
+    assert next_step(found).step == ""
+
+
+@pytest.mark.parametrize(
+    ("view", "options"),
+    [("judged", ("--resample",)), ("judged:a b", ("--resample", "--judge", "a b")), ("corrected:current", ())],
+)
+def test_lost_draws_are_sampled_again_by_the_command_that_made_the_fit(view, options):
+    assert draws_step(view).options == options
+
+
+def test_what_is_newer_than_a_fit_is_found_without_reading_all_trials_and_verdicts(store):
+    """Every page with estimates asks: a scan of a million trials took over a second each time."""
+    demo.fill(store)
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *of: asked.append((str(of[2]), tuple(of[3]))))
+    outdated_fits(store)
+    newest = [each for each in tuple(asked) if "FROM trials" in each[0] or "FROM verdicts" in each[0]]
+    assert len(newest) == 2
+    with store.read_transaction() as connection:
+        for query, values in newest:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
+            assert [step[3] for step in plan if "INDEX" in step[3] and "created_at" in step[3]], plan
+            assert not [step[3] for step in plan if "TEMP B-TREE" in step[3]]

@@ -34,6 +34,7 @@ def test_cells_are_said_in_one_style():
     assert (show_cell(0.00003, "p"), show_cell(0.64, "p")) == ("< 0.001", "0.64")
     assert show_cell(-0.5, "number") == "−0.50"
     assert show_cell(Interval(1.2, 0.8, 1.6), "number") == "1.20 (0.80 to 1.60)"
+    assert show_cell(Interval(0.83, 0.63, 0.93, "rate"), "number") == "83 % (63 to 93)"
     assert show_cell(float("nan"), "rate") == "–"
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from gnomon.calibration.audit import audit_charts, audit_frames
 from gnomon.calibration.results.audit import ViewAudit
 from gnomon.calibration.sequential.look_charges import charge_looks
-from gnomon.report.report_blocks import ReportSection, text_table
+from gnomon.report.report_blocks import ReportSection
 from gnomon.report.study_material import StudyMaterial
 from gnomon.stats.narrative.formatting import count_noun, format_percent
 from gnomon.stats.tables.calibration import judge_tables
+from gnomon.stats.tables.estimate_table import table_of_texts
 
 EVIDENCE = "Correctability evidence"
 
@@ -70,7 +71,7 @@ def _add_raters(made: ReportSection, material: StudyMaterial, audit: ViewAudit) 
         made.say(charge.words)
     if audit.revisions.moves:
         caption = "Labels that were changed, with what judges had said of the trial."
-        made.tabulate("Changed labels", text_table("changed-labels", caption, audit_frames.revision_frame(audit)))
+        made.tabulate("Changed labels", table_of_texts("changed-labels", caption, audit_frames.revision_frame(audit)))
 
 
 def _add_confusion(made: ReportSection, audit: ViewAudit) -> None:

@@ -30,7 +30,7 @@ def test_rates_are_the_cards_with_counts_and_condition(card):
     rows = {(row["arm"], row["rate"]): row for row in card_tables.rate_table(card).rows}
     for arm in card.arms:
         row, found = rows[arm.arm, "sensitivity"], arm.event.sensitivity
-        assert row["estimate"] == Interval(found.value, found.low, found.high)
+        assert row["estimate"] == Interval(found.value, found.low, found.high, "rate")
         assert row["right"] / row["n"] == pytest.approx(found.value)
         assert row["given"] == "labelled events"
         assert rows[arm.arm, "specificity"]["given"] == "labelled non-events"

@@ -1,0 +1,1 @@
+"""Engines that generate trials, measured against each other."""
