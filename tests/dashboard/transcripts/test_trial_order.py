@@ -68,8 +68,9 @@ def ordered(store, order: TrialOrder, conditions, *, slow: bool, wanted: int) ->
         if found.is_complete:
             return list(found.ids)
         before = found.ids
+        clock = count(0.0, incremental_search.BEST_PART / 6).__next__
         found = incremental_search.resume_search(
-            store, conditions, found, len(before) + wanted, clock=count(0.0, 0.1).__next__, order=plan
+            store, conditions, found, len(before) + wanted, clock=clock, order=plan
         )
         assert found.ids[: len(before)] == before
     raise AssertionError("never complete")

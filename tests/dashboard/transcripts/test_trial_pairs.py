@@ -71,7 +71,7 @@ def test_an_arm_without_concepts_is_matched_in_what_both_have(store, trials):
 def test_a_search_ends_with_its_time_or_its_number_and_says_so(store, trials, monkeypatch):
     choices = transcript_query.filter_choices(store)
     wanted = ConditionPair("strength", 2.0, 4.0)
-    hurried = trial_pairs.pair_trials(store, wanted, TrialFilters(), choices, count(0, 9).__next__)
+    hurried = trial_pairs.pair_trials(store, wanted, TrialFilters(), choices, count(0, 2 * trial_pairs.TIME).__next__)
     assert not hurried.is_complete
     assert len(hurried.pairs) == 4
     monkeypatch.setattr(trial_pairs, "MOST_PAIRS", 3)
