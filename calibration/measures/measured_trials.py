@@ -164,7 +164,7 @@ def _unknown_task(measure: str, protocol: _MeasuredProtocol, reading: OptionRead
     """A measure of somebody's own protocol."""
     options = set(protocol.options) or set(reading.log_probabilities if reading else ())
     kind: TaskKind = "yes_no" if options == {YES, NO} else "choice"
-    return BatteryTask(measure, measure, protocol.expected or "expected option", kind, protocol.expected)
+    return BatteryTask(measure, measure, measure, protocol.expected or "expected option", kind, protocol.expected)
 
 
 def _score_row(

@@ -16,12 +16,13 @@ from gnomon.data.study_settings import load_settings
 from gnomon.stats.charts import battery_charts
 from gnomon.stats.measures.measure_results import BatterySummary
 from gnomon.stats.narrative.battery import battery_sentences as telling
-from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
-from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
-from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
+from gnomon.stats.narrative.battery.dose_sentences import dose_sentences
+from gnomon.stats.narrative.battery.variant_sentences import variant_sentences
 from gnomon.stats.narrative.formatting import escape_markdown, non_breaking
 from gnomon.stats.narrative.next_steps import battery_step
-from gnomon.stats.tables.estimate_table import table_of_texts
+from gnomon.stats.tables.battery.battery_tables import bits_table, task_table, yes_shift_table
+from gnomon.stats.tables.battery.dose_table import dose_table
+from gnomon.stats.tables.battery.variant_table import variant_table
 from gnomon.stats.variants.variant_contrasts import compare_variants
 from gnomon.stats.variants.variant_results import VariantComparison
 
@@ -35,8 +36,9 @@ def show_page() -> None:
     if not summary.subjects:
         show_way(place, store, battery_step)
         return
+    _show_yes_shift(summary)
     subject = _pick_subject(summary)
-    _show_yes_shift(summary, subject)
+    _show_shifts(summary, subject)
     _show_tasks(summary, subject)
     _show_doses(summary, subject)
     _show_bits(summary, subject)
@@ -72,8 +74,7 @@ def _show_variants(comparisons: list[VariantComparison], subject: str) -> None:
             st.text(non_breaking(line))
         if comparison.tasks:
             st.markdown(escape_markdown(f"{comparison.variant} less {comparison.base}"))
-            name = f"variant-{comparison.variant}"
-            show_table(table_of_texts(name, VARIANT_NOTE, variant_table(comparison)))
+            show_table(variant_table(comparison))
 
 
 def _pick_subject(summary: BatterySummary) -> str:
@@ -86,11 +87,16 @@ def _pick_subject(summary: BatterySummary) -> str:
     return str(chosen)
 
 
-def _show_yes_shift(summary: BatterySummary, subject: str) -> None:
+def _show_yes_shift(summary: BatterySummary) -> None:
+    """What remains of detection in every model: the answer of the page."""
+    if table := yes_shift_table(summary, summary.subjects):
+        st.header("Detection less the yes-shift", help=define_terms("yes-shift", "yes-corrected detection"))
+        show_table(table)
+
+
+def _show_shifts(summary: BatterySummary, subject: str) -> None:
+    """What remains of one model's detection in words, why its unrelated questions shift, and shifts by cell."""
     lines = telling.yes_shift_sentences(summary, subject)
-    if not lines:
-        return
-    st.header("Detection less the yes-shift", help=define_terms("yes-shift", "yes-corrected detection"))
     for line in lines:
         st.text(non_breaking(line))
     rows = battery_charts.yes_shift_rows(summary, subject)
@@ -100,11 +106,11 @@ def _show_yes_shift(summary: BatterySummary, subject: str) -> None:
 
 
 def _show_tasks(summary: BatterySummary, subject: str) -> None:
-    table = battery_table(summary, subject)
-    if table.empty:
+    table = task_table(summary, subject)
+    if not table:
         return
     st.header("Tasks", help=define_terms("battery"))
-    show_table(table_of_texts("battery-tasks", NOTE, table))
+    show_table(table)
     rows = battery_charts.battery_rows(summary, subject)
     words = " ".join(telling.task_sentences(summary, subject))
     show_chart(battery_charts.battery_chart(summary, subject), "battery", rows, words=words)
@@ -119,11 +125,10 @@ def _show_doses(summary: BatterySummary, subject: str) -> None:
     for line in lines:
         st.text(non_breaking(line))
     show_chart(battery_charts.dose_chart(summary, subject), "doses", rows, words=" ".join(lines))
-    show_table(table_of_texts("battery-doses", DOSE_NOTE, dose_table(summary, subject)))
+    show_table(dose_table(summary, subject))
 
 
 def _show_bits(summary: BatterySummary, subject: str) -> None:
-    if lines := telling.bits_sentences(summary, subject):
+    if table := bits_table(summary, subject):
         st.header("Identification in bits", help=define_terms("mutual information"))
-        for line in lines:
-            st.text(non_breaking(line))
+        show_table(table)

@@ -40,6 +40,8 @@ class BatteryTask:
     ----------
     name : str
         As trials have it in `measure`.
+    title : str
+        What tables and charts call it: "pick the word".
     label : str
         What is asked, as a sentence begins it: "asked whether it notices an injected thought".
     event : str
@@ -61,6 +63,7 @@ class BatteryTask:
     """
 
     name: str
+    title: str
     label: str
     event: str
     kind: TaskKind
@@ -82,6 +85,21 @@ BATTERY: Registry[BatteryTask] = Registry("battery task")
 def register_task(task: BatteryTask) -> BatteryTask:
     """Add a task; raises `InputError` where its name is taken."""
     return BATTERY.register(task.name, task)
+
+
+def task_title(name: str) -> str:
+    """What tables and charts call a task; a question of the reader's own is called by its name."""
+    return BATTERY[name].title if name in BATTERY else name
+
+
+def task_event(name: str) -> str:
+    """What is counted in a task."""
+    return BATTERY[name].event if name in BATTERY else "right answer"
+
+
+def battery_order(name: str) -> int:
+    """Place of a task in tables and charts: tasks of the battery in its order, others after them."""
+    return list(BATTERY).index(name) if name in BATTERY else len(BATTERY)
 
 
 def asked_tasks() -> list[str]:
@@ -292,35 +310,106 @@ def _plain_words(text: str) -> str:
 
 
 register_task(
-    BatteryTask("notice", "asked whether it notices an injected thought", YES, "yes_no", YES, is_about_concept=False)
-)
-register_task(
     BatteryTask(
-        "unrelated_no", "asked an unrelated question whose answer is no", YES, "yes_no", NO, is_about_concept=False
+        "notice",
+        "notice a thought",
+        "asked whether it notices an injected thought",
+        YES,
+        "yes_no",
+        YES,
+        is_about_concept=False,
     )
 )
 register_task(
     BatteryTask(
-        "unrelated_yes", "asked an unrelated question whose answer is yes", YES, "yes_no", YES, is_about_concept=False
+        "unrelated_no",
+        "unrelated question, answer no",
+        "asked an unrelated question whose answer is no",
+        YES,
+        "yes_no",
+        NO,
+        is_about_concept=False,
     )
-)
-register_task(BatteryTask("about_same", "asked whether a thought is about the injected concept", YES, "yes_no", YES))
-register_task(BatteryTask("about_other", "asked whether a thought is about another concept", YES, "yes_no", NO))
-register_task(BatteryTask("third_person", "asked the same of another model", YES, "yes_no", NO, is_about_concept=False))
-register_task(
-    BatteryTask("pick", "asked which of several words it is", "picks the concept", "choice", CONCEPT, is_guessable=True)
 )
 register_task(
     BatteryTask(
-        "name", "made to name a word, its answer begun", "names the concept", "choice", CONCEPT, is_guessable=True
+        "unrelated_yes",
+        "unrelated question, answer yes",
+        "asked an unrelated question whose answer is yes",
+        YES,
+        "yes_no",
+        YES,
+        is_about_concept=False,
     )
 )
 register_task(
-    BatteryTask("locate", "asked in which sentence it was", "finds the sentence", "choice", SPAN, is_guessable=True)
+    BatteryTask(
+        "about_same",
+        "thought about the concept",
+        "asked whether a thought is about the injected concept",
+        YES,
+        "yes_no",
+        YES,
+    )
+)
+register_task(
+    BatteryTask(
+        "about_other",
+        "thought about another concept",
+        "asked whether a thought is about another concept",
+        YES,
+        "yes_no",
+        NO,
+    )
+)
+register_task(
+    BatteryTask(
+        "third_person",
+        "thought of another model",
+        "asked the same of another model",
+        YES,
+        "yes_no",
+        NO,
+        is_about_concept=False,
+    )
+)
+register_task(
+    BatteryTask(
+        "pick",
+        "pick the word",
+        "asked which of several words it is",
+        "picks the concept",
+        "choice",
+        CONCEPT,
+        is_guessable=True,
+    )
+)
+register_task(
+    BatteryTask(
+        "name",
+        "name the word",
+        "made to name a word, its answer begun",
+        "names the concept",
+        "choice",
+        CONCEPT,
+        is_guessable=True,
+    )
+)
+register_task(
+    BatteryTask(
+        "locate",
+        "locate the sentence",
+        "asked in which sentence it was",
+        "finds the sentence",
+        "choice",
+        SPAN,
+        is_guessable=True,
+    )
 )
 register_task(
     BatteryTask(
         "stronger",
+        "stronger of two sentences",
         "asked in which of two sentences it was stronger",
         "finds the sentence",
         "choice",
@@ -332,6 +421,7 @@ register_task(
 register_task(
     BatteryTask(
         "rating",
+        "rate the strength",
         "asked how strong it is, from 0 to 9",
         "rates it higher than control",
         "rating",
@@ -341,6 +431,7 @@ register_task(
 register_task(
     BatteryTask(
         "transcribe",
+        "transcribe: the thought",
         "asked for the thought and for the sentence",
         "names the concept",
         "choice",
@@ -351,6 +442,7 @@ register_task(
 register_task(
     BatteryTask(
         "transcribe_copy",
+        "transcribe: the sentence",
         "asked for the thought and for the sentence",
         "copies the sentence",
         "copy",
@@ -358,7 +450,18 @@ register_task(
         asked_in="transcribe",
     )
 )
-register_task(BatteryTask("own_prefill", "asked whether a word put in its mouth was meant", YES, "yes_no", YES))
 register_task(
-    BatteryTask("timing", "asked openly, answer sampled", "claims, and names the concept after it", "timing", CONCEPT)
+    BatteryTask(
+        "own_prefill", "prefilled word meant", "asked whether a word put in its mouth was meant", YES, "yes_no", YES
+    )
+)
+register_task(
+    BatteryTask(
+        "timing",
+        "claim before the name",
+        "asked openly, answer sampled",
+        "claims, and names the concept after it",
+        "timing",
+        CONCEPT,
+    )
 )

@@ -4,87 +4,78 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.table import Table
+
 from gnomon.chain.battery_run import BatteryDocument
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from rich.table import Table
+    from gnomon.stats.tables.estimate_table import EstimateTable
 
-    from gnomon.stats.measures.measure_results import BatterySummary
-
-TEXTS = ("task", "counted", "followed", "by")
-"""Columns that begin at the left."""
 WIDE = 150
 """Characters of a terminal from which on every column is shown."""
 
 
 def print_battery(document: BatteryDocument) -> None:
-    """Print one table for each model on stdout."""
+    """Print the tables of each model on stdout."""
     from gnomon.render.text_console import TextConsole
     from gnomon.stats.narrative.battery.battery_sentences import yes_shift_sentences
-    from gnomon.stats.narrative.battery.battery_table import NOTE
-    from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
-    from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
+    from gnomon.stats.narrative.battery.dose_sentences import dose_sentences
+    from gnomon.stats.narrative.battery.variant_sentences import variant_sentences
+    from gnomon.stats.tables.battery.battery_tables import TASKS_CAPTION, task_table
+    from gnomon.stats.tables.battery.dose_table import DOSE_CAPTION, dose_table
+    from gnomon.stats.tables.battery.variant_table import VARIANT_CAPTION, variant_table
 
     console = TextConsole()
+    is_wide = console.width >= WIDE
     made = ", ".join(f"{done.subject} {done.planned:,}" for done in document.generated)
     console.print(f"{document.study}: battery of {document.items} items, trials: {made}", soft_wrap=True)
     for subject in document.summary.subjects:
-        console.print(printed_table(document.summary, subject, is_wide=console.width >= WIDE))
+        console.print(printed_table(task_table(document.summary, subject), subject, is_wide=is_wide))
         for line in yes_shift_sentences(document.summary, subject):
             console.print(line, soft_wrap=True)
-        if len(doses := dose_table(document.summary, subject)):
-            console.print(framed_table(doses, f"{subject}, by dose and by depth", is_wide=console.width >= WIDE))
+        if doses := dose_table(document.summary, subject):
+            console.print(printed_table(doses, f"{subject}, by dose and by depth", is_wide=is_wide))
         for line in dose_sentences(document.summary, subject):
             console.print(line, soft_wrap=True)
-    console.print(NOTE, style="dim", soft_wrap=True)
+    console.print(TASKS_CAPTION, style="dim", soft_wrap=True)
     if document.summary.curves:
-        console.print(DOSE_NOTE, style="dim", soft_wrap=True)
+        console.print(DOSE_CAPTION, style="dim", soft_wrap=True)
     for comparison in document.variants:
         if comparison.tasks:
             title = f"{comparison.variant} less {comparison.base}"
-            console.print(framed_table(variant_table(comparison), title, is_wide=console.width >= WIDE))
+            console.print(printed_table(variant_table(comparison), title, is_wide=is_wide))
         for line in variant_sentences(comparison):
             console.print(line, soft_wrap=True)
     if document.variants:
-        console.print(VARIANT_NOTE, style="dim", soft_wrap=True)
+        console.print(VARIANT_CAPTION, style="dim", soft_wrap=True)
 
 
-def printed_table(summary: BatterySummary, subject: str, *, is_wide: bool = True) -> Table:
-    """The table of one model's tasks.
-
-    Parameters
-    ----------
-    summary : BatterySummary
-    subject : str
-    is_wide : bool
-        Whether there is room for what is counted, and for the intervals of control and sham.
-    """
-    from gnomon.stats.narrative.battery.battery_table import WITH_INTERVAL, battery_table
-
-    frame = battery_table(summary, subject, WITH_INTERVAL if is_wide else WITH_INTERVAL[:1])
-    return framed_table(frame, subject, is_wide=is_wide)
-
-
-def framed_table(frame: pd.DataFrame, title: str, *, is_wide: bool = True) -> Table:
-    """A frame of texts as a table.
+def printed_table(table: EstimateTable, title: str, *, is_wide: bool = True) -> Table:
+    """A table of the battery for the terminal.
 
     Parameters
     ----------
-    frame : DataFrame
-        Texts; `task` and `counted` begin at the left.
+    table : EstimateTable
     title : str
     is_wide : bool
-        Whether there is room for what is counted.
+        Whether there is room for what is counted, and for the intervals of arms without an injection.
     """
-    from rich.table import Table
-
     from gnomon.render.text_console import bold_text
+    from gnomon.stats.tables.estimate_table import Interval, show_cell
 
     shown = Table(title=bold_text(title), box=None, title_justify="left", title_style="", pad_edge=False)
-    columns = [str(name) for name in frame.columns if is_wide or name != "counted"]
-    for name in columns:
-        shown.add_column(name, justify="left" if name in TEXTS else "right", no_wrap=is_wide)
-    for row in frame[columns].itertuples(index=False):
-        shown.add_row(*row)
+    kept = [place for place, column in enumerate(table.columns) if is_wide or column.name != "counted"]
+    for place in kept:
+        column = table.columns[place]
+        shown.add_column(column.heading, justify="left" if column.kind == "text" else "right", no_wrap=is_wide)
+    for row in table.rows:
+        cells = [(table.columns[place], row.get(table.columns[place].name)) for place in kept]
+        shown.add_row(
+            *(
+                show_cell(cell.value, cell.kind or column.kind)
+                if isinstance(cell, Interval) and not is_wide and column.kind == "rate" and column.name != "injection"
+                else show_cell(cell, column.kind)
+                for column, cell in cells
+            )
+        )
     return shown

@@ -10,12 +10,14 @@ import pandas as pd
 
 from gnomon.calibration.plotting.theme import BLUE, GREEN, GREY, ORANGE, VERMILION, arm_colours
 from gnomon.data.arms import ARMS
-from gnomon.data.arms.battery_measures import BATTERY
+from gnomon.data.arms.battery_measures import battery_order, task_title
 from gnomon.stats.charts.estimate_charts import PAGE_WIDTH, PANEL_WIDTH, chart_title, percent_axis, tooltip_fields
 from gnomon.stats.measures.measure_results import BatterySummary, MeasuredEstimate
 from gnomon.stats.measures.measured_trials_frame import LOGIT
 
 ROW_HEIGHT, PANEL_HEIGHT = 38, 240
+TITLE_WIDTH = 200
+"""Pixels for the title of a task beside its row."""
 SHIFTS = {"the question": BLUE, "answer is no": VERMILION, "answer is yes": ORANGE, "yes-corrected": GREEN}
 """Series of the shift chart with their colours."""
 
@@ -32,15 +34,15 @@ def battery_chart(summary: BatterySummary, subject: str) -> Any:
     arms = [arm for arm in dict.fromkeys([*ARMS, *rows["arm"]]) if arm in set(rows["arm"])]
     labels, own = [ARMS[arm].label if arm in ARMS else arm for arm in arms], arm_colours()
     colours = alt.Scale(domain=labels, range=[own.get(arm, GREY) for arm in arms])
-    tasks = list(dict.fromkeys(rows["task"]))
-    place = alt.Y("task:N", sort=tasks, title=None, axis=alt.Axis(grid=True))
+    tasks = list(dict.fromkeys(rows["title"]))
+    place = alt.Y("title:N", sort=tasks, title=None, axis=alt.Axis(grid=True, labelLimit=TITLE_WIDTH))
     beside = alt.YOffset("label:N", sort=labels)
     share = alt.X("mean:Q", title="Rate", axis=percent_axis(6), scale=alt.Scale(domain=[0, 1]))
     base = alt.Chart(rows).encode(
         y=place,
         yOffset=beside,
         color=alt.Color("label:N", sort=labels, scale=colours, legend=alt.Legend(title="Arm")),
-        tooltip=tooltip_fields(("task", "Task"), ("label", "Arm")),
+        tooltip=tooltip_fields(("title", "Task"), ("label", "Arm")),
     )
     chance = (
         alt.Chart(rows.dropna(subset=["chance"]).drop_duplicates("task"))
@@ -61,27 +63,27 @@ def battery_chart(summary: BatterySummary, subject: str) -> Any:
 
 
 def battery_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
-    """One row a task and arm, in the order of the battery: task, arm, label, mean, low95, high95, chance.
+    """One row a task and arm, in the battery's order: task, title, arm, label, mean, low95, high95, chance.
 
     Parameters
     ----------
     summary : BatterySummary
     subject : str
     """
-    order = {name: place for place, name in enumerate(BATTERY)}
     rows = [
         {
             "task": task.task,
+            "title": task_title(task.task),
             "arm": rate.arm,
             "label": ARMS[rate.arm].label if rate.arm in ARMS else rate.arm,
             "chance": task.chance,
             **_limits(rate),
         }
-        for task in sorted(summary.tasks, key=lambda each: order.get(each.task, len(order)))
+        for task in sorted(summary.tasks, key=lambda each: battery_order(each.task))
         if task.subject == subject
         for rate in task.rates
     ]
-    return pd.DataFrame(rows, columns=["task", "arm", "label", "mean", "low95", "high95", "chance"])
+    return pd.DataFrame(rows, columns=["task", "title", "arm", "label", "mean", "low95", "high95", "chance"])
 
 
 def yes_shift_chart(summary: BatterySummary, subject: str) -> Any:
@@ -194,7 +196,7 @@ def dose_chart(summary: BatterySummary, subject: str) -> Any:
     ]
     under = [
         "Points with 95 % intervals of their own; the band holds for all points of a curve together. Dashed: nothing,",
-        "or chance. Of notice: log-odds left after the yes-shift; of tasks: injection less control, else the rate.",
+        "or chance. Of the question: log-odds after the yes-shift; of tasks: injection less control, else the rate.",
     ]
     title = chart_title(f"By dose and by depth: {subject}", under)
     layered = alt.layer(*layers).properties(width=PANEL_WIDTH, height=170)
@@ -214,7 +216,7 @@ def dose_rows(summary: BatterySummary, subject: str) -> pd.DataFrame:
     """
     rows = [
         {
-            "curve": f"{curve.task}, by {curve.axis}",
+            "curve": f"{task_title(curve.task)}, by {curve.axis}",
             "at": point.at,
             **_limits(point.estimate),
             "low_all": point.simultaneous.low if point.simultaneous else None,

@@ -20,7 +20,7 @@ PANEL_HEIGHT, COLUMNS = 150, 3
 
 
 def battery_scaling_rows(summary: BatterySummary, sizes: Mapping[str, float]) -> pd.DataFrame:
-    """One row a model, task and arm, ordered by size: task, model, arm, label, mean, low95, high95, chance.
+    """One row a model, task and arm, ordered by size: task, title, model, arm, label, mean, low95, high95, chance.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def battery_scaling_chart(rows: pd.DataFrame) -> Any:
         x=alt.X("model:N", sort=order, title=None, axis=alt.Axis(labelAngle=-40, labelLimit=90)),
         xOffset=alt.XOffset("label:N", sort=labels),
         color=alt.Color("label:N", sort=labels, scale=colours, legend=alt.Legend(title="Arm")),
-        tooltip=tooltip_fields(("task", "Task"), ("sized", "Model"), ("label", "Arm")),
+        tooltip=tooltip_fields(("title", "Task"), ("sized", "Model"), ("label", "Arm")),
     )
     share = alt.Y("mean:Q", title=None, axis=percent_axis(3), scale=alt.Scale(domain=[0, 1]))
     layers = [
@@ -62,10 +62,10 @@ def battery_scaling_chart(rows: pd.DataFrame) -> Any:
         base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low95:Q"), y2=alt.Y2("high95:Q")),
         base.mark_point(filled=True, size=45, opacity=1).encode(y=share),
     ]
-    tasks = list(dict.fromkeys(rows["task"]))
+    tasks = list(dict.fromkeys(rows["title"]))
     title = chart_title("Battery by model", ["Rates with 95 % intervals. Dashed: the rate of guessing."])
     return (
         alt.layer(*layers)
         .properties(width=PANEL_WIDTH, height=PANEL_HEIGHT)
-        .facet(facet=alt.Facet("task:N", sort=tasks, title=None), columns=COLUMNS, title=title)
+        .facet(facet=alt.Facet("title:N", sort=tasks, title=None), columns=COLUMNS, title=title)
     )

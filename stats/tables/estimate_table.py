@@ -27,13 +27,16 @@ from gnomon.stats.narrative.formatting import (
 )
 
 ABSENT = "–"
-ColumnKind = Literal["text", "count", "rate", "difference", "points", "number", "p", "probability", "size", "range"]
-"""How the values of a column are shown: as they are; 1,024; 31 %; +7 %; +2.6; 0.42; 0.032; 97.5 %; 0.5B; −3 to +9 %."""
+ColumnKind = Literal[
+    "text", "count", "rate", "difference", "points", "log_odds", "number", "p", "probability", "size", "range"
+]
+"""How the values of a column are shown: as they are; 1,024; 31 %; +7 %; +2.6; +0.42; 0.42; 0.032; 97.5 %; 0.5B;
+−3 to +9 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value with the ends of its interval, in the units of its column (rates as fractions).
+    """A value with the ends of its interval, in the units of its column (rates as fractions); no end is NaN.
 
     Attributes
     ----------
@@ -183,21 +186,27 @@ def show_cell(cell: Cell, kind: ColumnKind) -> str:
     ----------
     cell : Cell
     kind : ColumnKind
-        Kind of its column; an interval that has a kind of its own is shown by that.
+        Kind of its column; an interval that has a kind of its own is shown by that, in a column of ranges by its ends.
     """
-    if isinstance(cell, Interval) and cell.kind is not None:
-        kind = cell.kind
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ABSENT
-    if isinstance(cell, str):
-        return cell
-    if not isinstance(cell, Interval):
-        return _show_value(float(cell), kind)
+    if isinstance(cell, Interval):
+        return _show_interval(cell, cell.kind or kind, only_ends=kind == "range")
+    return cell if isinstance(cell, str) else _show_value(float(cell), kind)
+
+
+def _show_interval(cell: Interval, kind: ColumnKind, *, only_ends: bool) -> str:
+    if math.isnan(cell.low):
+        return f"{_show_value(cell.value, kind)} (no interval)"
+    if only_ends and kind in ("range", "rate", "difference"):
+        low, high = (format_points(end, sign=kind != "rate") for end in (cell.low, cell.high))
+        return f"{low} to {high} %"
+    ends = f"{_show_value(cell.low, kind)} to {_show_value(cell.high, kind)}"
+    if only_ends:
+        return ends
     if kind in ("rate", "difference"):
         return format_interval(cell.value, cell.low, cell.high, sign=kind == "difference")
-    if kind == "range":
-        return f"{format_points(cell.low)} to {format_points(cell.high)} %"
-    return f"{_show_value(cell.value, kind)} ({_show_value(cell.low, kind)} to {_show_value(cell.high, kind)})"
+    return f"{_show_value(cell.value, kind)} ({ends})"
 
 
 _VALUE_TEXTS: Mapping[ColumnKind, Callable[[float], str]] = {
@@ -205,6 +214,7 @@ _VALUE_TEXTS: Mapping[ColumnKind, Callable[[float], str]] = {
     "rate": format_percent,
     "difference": lambda value: f"{format_points(value)} %",
     "points": lambda value: format_points(value, 1),
+    "log_odds": lambda value: format_coefficient(value, sign=True),
     "p": lambda value: format_p(value).removeprefix("p ").removeprefix("= "),
     "probability": format_probability,
     "size": format_size,

@@ -25,6 +25,7 @@ from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.calibration.results.audit import ViewAudit
 from gnomon.chain.battery_run import BatteryDocument
 from gnomon.chain.session import OpenStudy
+from gnomon.data.arms.battery_measures import task_title
 from gnomon.data.results import Estimate
 from gnomon.data.storage import tables
 from gnomon.data.storage.engines import sqlite_url
@@ -232,10 +233,11 @@ def test_a_task_of_the_battery_has_one_number_everywhere(tmp_path):
     places["gnomon battery"] = printed_tables(partial(print_battery, document))
     found: dict[Name, tuple[float, ...]] = {}
     for row in summary.tasks:
+        task = task_title(row.task)
         for rate in (each for each in row.rates if each.headline):
-            found[Name.of("", task=row.task, arm=rate.arm)] = (rate.value, rate.headline.low, rate.headline.high)
+            found[Name.of("", task=task, arm=rate.arm)] = (rate.value, rate.headline.low, rate.headline.high)
         if row.difference is not None and (ends := row.difference.headline) is not None:
-            found[Name.of("injection less control", task=row.task)] = (row.difference.value, ends.low, ends.high)
+            found[Name.of("injection less control", task=task)] = (row.difference.value, ends.low, ends.high)
     told = {place: [(without_model(name), text) for name, text in reader.cells(each)] for place, each in places.items()}
     assert disagreements(told) == []
     assert {place: wrong for place, cells in told.items() if (wrong := wrong_numbers(cells, found))} == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gnomon.calibration.measures.battery_trials import battery_trials
 from gnomon.report.report_blocks import ReportSection, slug
@@ -12,10 +13,12 @@ from gnomon.stats.charts.battery_scaling_chart import battery_scaling_chart, bat
 from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.measures.measure_results import BatterySummary
 from gnomon.stats.narrative.battery import battery_sentences
-from gnomon.stats.narrative.battery.battery_table import NOTE, battery_table
-from gnomon.stats.narrative.battery.dose_sentences import DOSE_NOTE, dose_sentences, dose_table
-from gnomon.stats.narrative.battery.variant_sentences import VARIANT_NOTE, variant_sentences, variant_table
-from gnomon.stats.tables.estimate_table import table_of_texts
+from gnomon.stats.narrative.battery.dose_sentences import dose_sentences
+from gnomon.stats.narrative.battery.variant_sentences import variant_sentences
+from gnomon.stats.tables.battery.battery_tables import bits_table, task_table, yes_shift_table
+from gnomon.stats.tables.battery.dose_table import dose_table
+from gnomon.stats.tables.battery.variant_table import variant_table
+from gnomon.stats.tables.estimate_table import EstimateTable
 from gnomon.stats.variants.variant_contrasts import compare_variants
 
 
@@ -26,6 +29,7 @@ def battery_section(material: StudyMaterial) -> Iterator[ReportSection]:
     if not summary.subjects:
         return
     made = ReportSection("battery", "Battery")
+    made.tabulate("Detection less the yes-shift", yes_shift_table(summary, summary.subjects))
     sizes = {subject.name: subject.parameters for subject in material.store.load_subjects()}
     if len(summary.subjects) > 1 and len(rows := battery_scaling_rows(summary, sizes)):
         told = (line for subject in summary.subjects for line in battery_sentences.task_sentences(summary, subject))
@@ -39,7 +43,7 @@ def battery_section(material: StudyMaterial) -> Iterator[ReportSection]:
             title = f"{comparison.variant} less {comparison.base}"
             made.say(*variant_sentences(comparison))
             if comparison.tasks:
-                made.tabulate(title, table_of_texts(f"variants-{slug(title)}", VARIANT_NOTE, variant_table(comparison)))
+                made.tabulate(title, _named(variant_table(comparison), f"variants-{slug(title)}"))
     made.say(battery_sentences.TARGETS, battery_sentences.UNITS)
     yield made.without_empty_parts()
 
@@ -49,14 +53,18 @@ def _add_subject(made: ReportSection, summary: BatterySummary, subject: str) -> 
     if len(battery_charts.yes_shift_rows(summary, subject)):
         made.draw(f"yes-shift-{subject}", battery_charts.yes_shift_chart(summary, subject), " ".join(lines))
     made.say(*lines, *battery_sentences.bits_sentences(summary, subject))
-    if len(table := battery_table(summary, subject)):
+    if table := task_table(summary, subject):
         words = " ".join(battery_sentences.task_sentences(summary, subject))
         made.draw(f"tasks-{subject}", battery_charts.battery_chart(summary, subject), words)
-        shown = table_of_texts(f"tasks-{subject}", NOTE, table)
-        made.tabulate(f"Tasks: {subject}", shown)
+        made.tabulate(f"Tasks: {subject}", _named(table, f"tasks-{subject}"))
     if len(battery_charts.dose_rows(summary, subject)):
         lines = dose_sentences(summary, subject)
         made.draw(f"doses-{subject}", battery_charts.dose_chart(summary, subject), " ".join(lines))
-        shown = table_of_texts(f"doses-{subject}", DOSE_NOTE, dose_table(summary, subject))
-        made.tabulate(f"By dose and by depth: {subject}", shown)
+        made.tabulate(f"By dose and by depth: {subject}", _named(dose_table(summary, subject), f"doses-{subject}"))
         made.say(*lines)
+    made.tabulate(f"Identification in bits: {subject}", _named(bits_table(summary, subject), f"bits-{subject}"))
+
+
+def _named(table: EstimateTable, name: str) -> EstimateTable:
+    """The table under the name of its files in a bundle, which holds those of several models."""
+    return replace(table, name=name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from gnomon.calibration.measure_counts import MeasureCount
 from gnomon.calibration.numerics.multiple_testing import format_p
 from gnomon.data.arms import ARMS
-from gnomon.data.arms.battery_measures import BATTERY
+from gnomon.data.arms.battery_measures import BATTERY, task_event, task_title
 from gnomon.data.arms.measures import MEASURES
 from gnomon.data.results import Estimate
 from gnomon.stats.estimand_registry import INJECTION
@@ -71,7 +71,7 @@ def yes_shift_sentences(summary: BatterySummary, subject: str) -> list[str]:
     subject : str
     """
     return [
-        *(correction_sentence(each) for each in _over_design(summary.yes_corrections, subject)),
+        *(correction_sentence(each) for each in corrections_over_design(summary.yes_corrections, subject)),
         *(diagnosis_sentence(each) for each in summary.diagnoses if _is_design(each.bias, subject)),
     ]
 
@@ -93,9 +93,8 @@ def task_sentence(task: TaskSummary) -> str:
     shown = {rate.arm: rate for rate in task.rates}
     steered = shown.get(INJECTION, task.rates[0])
     arm = ARMS[steered.arm].label if steered.arm in ARMS else steered.arm
-    what = f"{task.task} ({spec.label})" if spec else task.task
-    counted = spec.event if spec else "right answer"
-    sentence = f"{what}: {counted} {_rate_with_interval(steered)} in the arm {arm}"
+    what = f"{task_title(task.task)} ({spec.label})" if spec else task.task
+    sentence = f"{what}: {task_event(task.task)} {_rate_with_interval(steered)} in the arm {arm}"
     if task.chance is not None:
         sentence += f", chance {format_percent(task.chance)}"
     if task.difference is not None:
@@ -154,8 +153,8 @@ def bits_sentence(bits: BitsEstimate) -> str:
     """How much of the injected concept the choice tells."""
     found = bits.estimate
     return (
-        f"{bits.subject}, {bits.task}{cell_phrase(bits.by)}: the choice tells {found.value:.2f} bits of the injected "
-        f"concept, 95 % interval {found.low:.2f} to {found.high:.2f}, of {bits.most:.2f} "
+        f"{bits.subject}, {task_title(bits.task)}{cell_phrase(bits.by)}: the choice tells {found.value:.2f} bits of "
+        f"the injected concept, 95 % interval {found.low:.2f} to {found.high:.2f}, of {bits.most:.2f} "
         f"({bits.concepts} concepts, {bits.n:,} responses; {format_p(bits.p_value)})."
     )
 
@@ -174,7 +173,14 @@ def measure_sentence(count: MeasureCount) -> str:
     return f"{count.subject}, {count.arm} arm: {MEASURES.find(count.measure).label} in {shown}{unclear}."
 
 
-def _over_design(found: list[YesCorrection], subject: str) -> Iterator[YesCorrection]:
+def corrections_over_design(found: Sequence[YesCorrection], subject: str) -> Iterator[YesCorrection]:
+    """A model's corrections over its whole design; those of its cells where there is none.
+
+    Parameters
+    ----------
+    found : sequence of YesCorrection
+    subject : str
+    """
     mine = [each for each in found if each.corrected.subject == subject]
     whole = [each for each in mine if not each.corrected.by]
     yield from whole or mine

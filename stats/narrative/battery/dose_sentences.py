@@ -1,11 +1,10 @@
-"""Curves over doses and depths in words and as a table: the same on the terminal, on the page and in the report."""
+"""Curves over doses and depths in words: the same on the terminal, on the page and in the report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
-
+from gnomon.data.arms.battery_measures import task_title
 from gnomon.data.results import Estimate
 from gnomon.stats.measures.measure_results import BatterySummary, DoseCurve, PooledCell
 from gnomon.stats.measures.measured_trials_frame import LOGIT
@@ -18,12 +17,6 @@ FOLLOWED = {
     "rate": "rate",
 }
 """What is followed over cells, in words."""
-DOSE_NOTE = (
-    "A point by strength is the mean over the layers that have every strength, a point by layer the mean over the "
-    "strengths that every layer has. The interval of a point is its own; that of the curve holds for all its points "
-    "together (95 % each). The best cell is pooled over layers and strengths, for the highest of many estimates is too "
-    "high."
-)
 
 
 def dose_sentences(summary: BatterySummary, subject: str) -> list[str]:
@@ -51,8 +44,8 @@ def rise_sentence(curve: DoseCurve) -> str:
     change = "changes" if limits is None or limits.low <= 0 <= limits.high else "rises" if limits.low > 0 else "falls"
     told = "" if change != "changes" else ", which may be no change"
     return (
-        f"{curve.subject}, {curve.task} ({FOLLOWED[curve.estimand]}), {_averaged(curve)}: from strength {low:g} to "
-        f"{high:g} it {change} by {amount_phrase(curve.rise)}{limits_phrase(curve.rise)}{told}."
+        f"{curve.subject}, {task_title(curve.task)} ({FOLLOWED[curve.estimand]}), {_averaged(curve)}: from "
+        f"strength {low:g} to {high:g} it {change} by {amount_phrase(curve.rise)}{limits_phrase(curve.rise)}{told}."
     )
 
 
@@ -78,39 +71,9 @@ def best_cell_sentence(cell: PooledCell) -> str:
     own = _value(cell.raw, cell.estimand, cell.scale)
     shown = _with_interval(cell.estimate.value, cell.estimate, cell.estimand, cell.scale)
     return (
-        f"{cell.subject}, {cell.task} ({FOLLOWED[cell.estimand]}): highest at {place} with {shown} after pooling "
-        f"({own} by itself); "
-        f"it is the highest cell with probability {format_probability(cell.probability_best)}."
-    )
-
-
-def dose_table(summary: BatterySummary, subject: str) -> pd.DataFrame:
-    """Every point of every curve of a model.
-
-    Parameters
-    ----------
-    summary : BatterySummary
-    subject : str
-
-    Returns
-    -------
-    DataFrame
-        Texts; columns `task`, `followed`, `by`, `at`, `estimate` with its interval, and `whole curve`.
-    """
-    return pd.DataFrame(
-        [
-            {
-                "task": curve.task,
-                "followed": FOLLOWED[curve.estimand],
-                "by": curve.axis,
-                "at": f"{point.at:g}",
-                "estimate": _with_interval(point.estimate.value, point.estimate.headline, curve.estimand, curve.scale),
-                "whole curve": _ends(point.simultaneous, curve.estimand, curve.scale),
-            }
-            for curve in summary.curves
-            if curve.subject == subject
-            for point in curve.points
-        ]
+        f"{cell.subject}, {task_title(cell.task)} ({FOLLOWED[cell.estimand]}): highest at {place} with {shown} "
+        f"after pooling ({own} by itself); it is the highest cell with probability "
+        f"{format_probability(cell.probability_best)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Variants of a model in words and as a table: the same on the terminal, on the page and in the report."""
+"""Variants of a model in words: the same on the terminal, on the page and in the report."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from gnomon.data.arms.battery_measures import BATTERY
+from gnomon.data.arms.battery_measures import battery_order, task_title
 from gnomon.data.storage.stored_settings import SubjectVariant
 from gnomon.stats.measures.measure_results import MeasuredEstimate
-from gnomon.stats.measures.measured_trials_frame import LOGIT
 from gnomon.stats.narrative.battery.battery_sentences import amount_phrase, cell_phrase, item_note, limits_phrase
 from gnomon.stats.narrative.estimate_sentences import contrast_sentence, find_contrast
-from gnomon.stats.narrative.formatting import count_noun, format_points, format_probability
-from gnomon.stats.variants.variant_results import VariantComparison, VariantTask
+from gnomon.stats.narrative.formatting import count_noun, format_probability
+from gnomon.stats.variants.variant_results import VariantComparison
 
 CHANGES = {
     "adapter": "an adapter merged",
@@ -21,14 +20,6 @@ CHANGES = {
     "informed": "its prompts begun with further words",
 }
 """What is changed in a variant, in words."""
-VARIANT_NOTE = (
-    "Variant less base on the same vectors, concepts, doses and items; only trials that both have count. The effect is "
-    "injection less control, in the variant less in the base: what the vector does beyond what it does in the base. "
-    "P(higher) is that of the effect, or of the rate where there is no control. The number of contrasts is not "
-    "corrected for."
-)
-EFFECT = "effect"
-"""Column of what the vector does in the variant beyond what it does in the base."""
 
 
 def variant_name(declared: SubjectVariant) -> str:
@@ -64,22 +55,11 @@ def variant_sentences(comparison: VariantComparison) -> list[str]:
 def task_contrast_sentences(comparison: VariantComparison) -> list[str]:
     """One sentence for each task in which a variant and its base can be compared."""
     return [
-        f"{task.task}: {_verdict(shown)} in {comparison.variant} than in {comparison.base}: "
+        f"{task_title(task.task)}: {_verdict(shown)} in {comparison.variant} than in {comparison.base}: "
         f"{_signed_amount(shown)}{limits_phrase(shown)}.{item_note(shown)}"
-        for task in _ordered(comparison.tasks)
+        for task in sorted(comparison.tasks, key=lambda each: battery_order(each.task))
         if (shown := task.effect or task.injected) is not None
     ]
-
-
-def variant_table(comparison: VariantComparison) -> pd.DataFrame:
-    """Tasks of a variant less its base, in the order of the battery.
-
-    Returns
-    -------
-    DataFrame
-        Texts; columns `task`, `counted`, `injection`, `control`, `effect`, `P(higher)`.
-    """
-    return pd.DataFrame([_table_row(task) for task in _ordered(comparison.tasks)])
 
 
 def judged_variant_sentences(contrasts: pd.DataFrame, declared: Sequence[SubjectVariant], name: str) -> Iterator[str]:
@@ -118,28 +98,3 @@ def _verdict(found: MeasuredEstimate) -> str:
 
 def _signed_amount(found: MeasuredEstimate) -> str:
     return f"{'+' if found.value > 0 else ''}{amount_phrase(found)}"
-
-
-def _ordered(tasks: Sequence[VariantTask]) -> list[VariantTask]:
-    order = {name: place for place, name in enumerate(BATTERY)}
-    return sorted(tasks, key=lambda task: order.get(task.task, len(order)))
-
-
-def _table_row(task: VariantTask) -> dict[str, str]:
-    shown = task.effect or task.injected
-    known = shown is not None and shown.probability is not None
-    return {
-        "task": task.task,
-        "counted": BATTERY[task.task].event if task.task in BATTERY else "right answer",
-        "injection": _cell_text(task.injected),
-        "control": _cell_text(task.control),
-        EFFECT: _cell_text(task.effect),
-        "P(higher)": format_probability(shown.probability) if shown and known and shown.probability is not None else "",
-    }
-
-
-def _cell_text(found: MeasuredEstimate | None) -> str:
-    if found is None:
-        return ""
-    value = f"{found.value:+.2f}" if found.scale == LOGIT else format_points(found.value, 1)
-    return f"{value}{limits_phrase(found)}"

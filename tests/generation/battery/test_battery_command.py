@@ -11,9 +11,11 @@ import pytest
 from gnomon.api.study import Study, open_study
 from gnomon.chain.battery_run import BatteryDocument
 from gnomon.console import print_json
+from gnomon.data.arms.battery_measures import task_title
 from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.render.battery import print_battery, printed_table
 from gnomon.stats.narrative.battery.battery_sentences import yes_shift_sentences
+from gnomon.stats.tables.battery.battery_tables import task_table
 
 DESIGN = """
 name = "small"
@@ -65,10 +67,11 @@ def test_one_command_makes_what_is_missing_and_gives_one_table(
     curves = next(number for number, line in enumerate(told) if "by dose and by depth" in line)
     assert {line.split()[0] for line in told[curves:] if " strength " in line} >= {"notice", "pick"}
     lines = told[:curves]
-    assert [line.split()[0] for line in lines if line.split() and line.split()[0] in TASKS] == TASKS
-    head = next(line for line in lines if line.startswith("task"))
-    assert head.split()[:3] == ["task", "counted", "chance"]
-    assert "injection less control" in head
+    titles = [task_title(name) for name in TASKS]
+    assert [title for line in lines for title in titles if line.startswith(f"{title}  ")] == titles
+    head = next(line for line in lines if line.startswith("Task"))
+    assert head.split()[:3] == ["Task", "Counted", "Chance"]
+    assert "Injection less control" in head
     assert "50 %" in next(line for line in lines if line.startswith("pick"))
     assert sum("unrelated questions" in line for line in lines) >= 1
     print_json(first)
@@ -81,7 +84,8 @@ def test_fewer_items_make_no_trials_and_all_that_are_stored_count(folder: Path) 
         document = study.battery(tasks=["pick"], items=1)
     (row,) = document.summary.tasks
     assert {rate.arm: rate.n for rate in row.rates} == {"injection": 12, "random": 12, "control": 6, "sham": 6}
-    wide, narrow = (printed_table(document.summary, "toy", is_wide=is_wide) for is_wide in (True, False))
+    table = task_table(document.summary, "toy")
+    wide, narrow = (printed_table(table, "toy", is_wide=is_wide) for is_wide in (True, False))
     assert wide.row_count == narrow.row_count == 1
     assert len(wide.columns) == len(narrow.columns) + 1
     assert not yes_shift_sentences(document.summary, "toy")

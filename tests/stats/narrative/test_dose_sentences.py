@@ -9,7 +9,8 @@ import pytest
 from gnomon.stats.charts.battery_charts import dose_chart, dose_rows
 from gnomon.stats.measures.battery_summary import summarise_battery
 from gnomon.stats.measures.measure_results import BatterySummary
-from gnomon.stats.narrative.battery.dose_sentences import best_cells, dose_sentences, dose_table, rise_sentence
+from gnomon.stats.narrative.battery.dose_sentences import best_cells, dose_sentences, rise_sentence
+from gnomon.stats.tables.battery.dose_table import dose_table
 from tests.stats.measures.conftest import trial_rows
 
 NOISE = np.random.default_rng(4).normal(0, 0.05, (4, 6))
@@ -48,9 +49,11 @@ def test_the_best_cell_is_told_after_pooling(summary: BatterySummary) -> None:
 def test_table_and_chart_have_every_point(summary: BatterySummary) -> None:
     points = sum(len(curve.points) for curve in summary.curves)
     table, rows = dose_table(summary, "s"), dose_rows(summary, "s")
-    assert len(table) == len(rows) == points == 10
+    assert len(table.rows) == len(rows) == points == 10
+    assert list(table.data_frame()["estimate"]) == list(rows["mean"])
+    assert {texts[0] for texts in table.texts()} == {"pick the word", "locate the sentence"}
     assert (rows["low_all"] <= rows["low95"]).all()
     assert (rows["high_all"] >= rows["high95"]).all()
     assert rows["reference"].isin([0, 0.25]).all()
     assert dose_chart(summary, "s").to_dict()["facet"]["field"] == "curve"
-    assert dose_table(summary, "another").empty
+    assert not dose_table(summary, "another")

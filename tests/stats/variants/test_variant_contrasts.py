@@ -12,8 +12,8 @@ from gnomon.stats.narrative.battery.variant_sentences import (
     judged_variant_sentences,
     task_contrast_sentences,
     variant_sentences,
-    variant_table,
 )
+from gnomon.stats.tables.battery.variant_table import variant_table
 from gnomon.stats.variants import variant_contrasts
 from gnomon.stats.variants.variant_contrasts import (
     compare_variants,
@@ -179,11 +179,13 @@ def test_sentences_and_table_say_which_is_higher() -> None:
     )
     assert "probability that it is higher above 99.9 %" in first
     assert any(
-        line.startswith("notice: is higher in ablated than in base: +") for line in task_contrast_sentences(found)
+        line.startswith("notice a thought: is higher in ablated than in base: +")
+        for line in task_contrast_sentences(found)
     )
     table = variant_table(found)
-    assert list(table["task"]) == ["notice", "unrelated_no"]
-    assert table["effect"].str.contains("to").all()
+    shown = table.text_frame()
+    assert list(shown["Task"]) == ["notice a thought", "unrelated question, answer no"]
+    assert shown["Effect"].str.contains(" to ").all()
     assert variant_contrasts.PAIR_KEYS[0] == "task"
 
 
