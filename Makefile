@@ -12,7 +12,8 @@ CASES ?= 20000
 WORKERS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# `test` is what a change needs; `test-ci` adds the crowds, kills and simulations marked slow; `test-all` the long simulations.
+# `test` is what a change needs, and what .ci/run runs; `test-ci` adds the crowds, kills and simulations marked slow, in shards of the
+# workflow; `test-all` the long simulations.
 .PHONY: demo test test-ci test-all setup lock check fuzz faults attack bench browser vllm clean
 
 demo: setup
