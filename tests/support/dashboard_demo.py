@@ -266,7 +266,7 @@ def fill_published_fitted(store: Store) -> None:
     from gnomon.stats.fit import fit_published
 
     fill_published(store, fit=False)
-    fit_published(store)
+    fit_published(store, quick=True)
 
 
 def fill_published(store: Store, fit: bool = True) -> None:

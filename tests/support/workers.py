@@ -9,6 +9,9 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = ("tests/cli/", "tests/dashboard/")
+"""Rooms whose files share a demo or a server."""
+APART = ("tests/dashboard/background/", "tests/dashboard/server/")
+"""Folders of such a room that share nothing with it."""
 
 
 class Rooms(LoadScopeScheduling):
@@ -16,4 +19,4 @@ class Rooms(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
-        return next((room for room in TOGETHER if file.startswith(room)), file)
+        return next((room for room in (*APART, *TOGETHER) if file.startswith(room)), file)

@@ -70,7 +70,7 @@ def shown(app: AppTest) -> tuple[list[str], list[str]]:
     return [each.value for each in app.header], [frame.value.to_csv() for frame in app.dataframe]
 
 
-@pytest.mark.parametrize("view", ["judges", "calibration_card"])
+@pytest.mark.parametrize("view", ["judges", pytest.param("calibration_card", marks=pytest.mark.slow)])
 def test_a_large_study_shows_the_same_page_after_a_wait_with_one_look(url, study, view, monkeypatch):
     usual = drawn(url, view)
     looks = count_test_looks(study)
@@ -120,6 +120,7 @@ def test_counts_are_made_in_the_page_up_to_more_verdicts_than_an_audit():
     assert kept_measurements.is_made_beside(OUTCOMES, 3_000_000)
 
 
+@pytest.mark.slow
 def test_every_measurement_comes_back_from_its_process_as_it_is_here(url, study):
     audit = AUDIT.compute(study, "current")
     beside = measure_beside(AUDIT, url, ["current"], None)
