@@ -8,9 +8,8 @@ runs the page. Chunks are found by what Streamlit names them: one that a later v
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import streamlit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,7 +43,7 @@ class ChunkPreload:
             await self.app(scope, receive, send)
             return
 
-        async def send_linked(message: MutableMapping[str, Any] | Message) -> None:
+        async def send_linked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = list(message.get("headers", []))
                 kinds = [value for name, value in given if name.lower() == b"content-type"]
