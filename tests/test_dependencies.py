@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import dependencies
 
@@ -43,8 +44,23 @@ def test_every_pin_is_locked_to_files_by_their_hashes():
     assert [name for name, version in dependencies.pins().items() if normal(f"{name}=={version}") not in named] == []
     pinned = {normal(f"{name}=={version}") for name, version in dependencies.pins().items()}
     unpinned = {pin.partition("==")[0] for pin in set(named) - pinned}
-    assert {name for name in unpinned if not dependencies.is_cuda(name)} <= {"colorama", "httpx2-jsfetch", "setuptools"}
+    assert {name for name in unpinned if not dependencies.is_cuda(name)} <= {
+        "appnope",
+        "colorama",
+        "httpx2-jsfetch",
+        "setuptools",
+    }
     assert all(dependencies.is_cuda(pin) for pin in dependencies.locked(dependencies.CUDA_LOCK))
+
+
+def test_the_tools_of_the_documentation_are_locked_apart():
+    held = dependencies.locked(dependencies.DOCS_LOCK)
+    assert all(hashes for hashes in held.values())
+    project = tomllib.loads((dependencies.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = {re.split(r"[<>=]", one)[0] for one in project["dependency-groups"]["docs"]}
+    names = {pin.partition("==")[0] for pin in held}
+    assert asked <= names
+    assert not asked & {pin.partition("==")[0] for pin in dependencies.locked(dependencies.LOCK)}
 
 
 def normal(pin):
@@ -54,7 +70,7 @@ def normal(pin):
 def test_the_set_up_installs_nothing_that_has_no_hash():
     lines = (dependencies.ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
     installs = [line for line in lines if "$(INSTALL) " in line or ("pip install" in line and "INSTALL =" not in line)]
-    assert len(installs) == 3
+    assert len(installs) == 4
     assert all("--require-hashes" in line or "--no-build-isolation --editable ." in line for line in installs)
 
 

