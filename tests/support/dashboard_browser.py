@@ -68,9 +68,10 @@ def until(page, act: Callable[[], object], happened: Callable[[], bool], what: s
             act()
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            if happened():
-                settle(page)
-                return
+            with contextlib.suppress(Error):  # what is looked at may be replaced, or gone for good
+                if happened():
+                    settle(page)
+                    return
             page.wait_for_timeout(40)
     raise AssertionError(f"{what} changed nothing in {sum(PATIENCE):.0f} seconds")
 
@@ -113,7 +114,13 @@ def clicked(page, chart, position: dict[str, int], appears) -> None:
 
 
 def answer_on_screen(page) -> str:
+    """The transcript that is to be labelled, once there is one."""
     return page.locator(ANSWER).first.text_content()
+
+
+def answers_on_screen(page) -> list[str]:
+    """Transcripts that stand there now: none where all are labelled, two while one takes the place of another."""
+    return page.locator(ANSWER).all_text_contents()
 
 
 def button(page, name: str):
