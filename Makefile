@@ -38,6 +38,7 @@ check: setup
 	$(BIN)/python -m bench.house --check
 	$(BIN)/python -m gnomon.render.json_reference --check
 	$(BIN)/python -m gnomon.command_reference --check
+	$(BIN)/python -m gnomon.study_file_reference --check
 	$(BIN)/python tests/support/dependencies.py audit
 
 # The documentation site, in `site/`: any warning is an error. Its tools read the source and import none of it.
