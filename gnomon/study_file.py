@@ -97,7 +97,8 @@ class PlannedStrength(RootModel[float | str]):
 class SubjectSpec(StudyTable):
     """A model to steer: `model` is `embedded`, a hub name, a folder or a GGUF file.
 
-    `device` is a torch device, or `auto` to distribute the model over all; by default a GPU if there is one.
+    `device` is a torch device, or `auto` to distribute the model over all; by default a GPU if there is one. `dtype` is
+    by default bfloat16 on a GPU that computes in it, else float32.
     `pickled_weights` and `trust_remote_code` allow files that can run code of the model's authors; both are off by
     default. `layers`, `depths` and `strengths` take the place of the design's for this model; layers or depths, where
     one of the two is given, of both. `adapter` is a folder of a PEFT adapter that is merged into the model, `ablate` a
@@ -111,7 +112,7 @@ class SubjectSpec(StudyTable):
     parameters: float | None = Field(default=None, gt=0)
     family: str = "unknown"
     variant: str = "instruct"
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
     device: str | None = None
     pickled_weights: bool = False
     trust_remote_code: bool = False

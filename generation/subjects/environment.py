@@ -5,11 +5,12 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+DTYPE = "dtype"
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
 
 
 def describe_environment(subject: object) -> dict[str, str]:
-    """Versions of Python, libraries and driver, and the device of a loaded subject.
+    """Versions of Python, libraries and driver, and the device of a loaded subject; on a GPU its number format too.
 
     Parameters
     ----------
@@ -24,12 +25,14 @@ def describe_environment(subject: object) -> dict[str, str]:
 def describe_changes(before: dict[str, str], now: dict[str, str]) -> str:
     """What differs between two environments, such as "torch 2.6.0, now 2.7.0"; empty if nothing does.
 
+    The number format is left out: trials of another one are of another revision, and refused.
+
     Parameters
     ----------
     before, now : dict of str to str
         As `describe_environment` returns them.
     """
-    names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
+    names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name) and name != DTYPE]
     return "; ".join(f"{name} {before.get(name, 'none')}, now {now.get(name, 'none')}" for name in names)
 
 
@@ -50,4 +53,5 @@ def _device(subject: object) -> dict[str, str]:
     import torch
 
     cuda = str(torch.version.cuda or torch.version.hip or "")
-    return {"device": torch.cuda.get_device_name(place), "cuda": cuda}
+    dtype = str(getattr(getattr(subject, "model", None), "dtype", "")).removeprefix("torch.")
+    return {"device": torch.cuda.get_device_name(place), "cuda": cuda, DTYPE: dtype}

@@ -11,9 +11,9 @@ from gnomon.data.errors import InputError, UnknownNameError
 from gnomon.data.foreign_documents.bounds import MODEL_LAYERS, WEIGHTS, DocumentError
 from gnomon.data.records import canonical_hash
 from gnomon.generation.model_folders import sha256_of
-from gnomon.generation.subjects.device_memory import is_lack_of_memory
+from gnomon.generation.subjects.device_memory import is_lack_of_memory, release_memory
 from gnomon.generation.subjects.folder_identity import folder_identity
-from gnomon.generation.subjects.memory_check import enough_memory, torch_device
+from gnomon.generation.subjects.memory_check import default_dtype, enough_memory, torch_device
 from gnomon.generation.subjects.model_documents import (
     EMBEDDED,
     WEIGHT_INDEX,
@@ -27,6 +27,8 @@ CONFIG, HUB_SECONDS = "config.json", 10.0
 WEIGHTS_PER_BYTE = 8
 """Weights that a byte of a file may hold: packed ones take half a byte or more, and some are held once for several."""
 DTYPES = ("float32", "bfloat16", "float16")
+WIDEST = "float32"
+"""The default before GPUs had one of their own."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def load_subject(
     model: str,
     *,
     parameters: float | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
     device: str | None = None,
     pickled_weights: bool = False,
     trust_remote_code: bool = False,
@@ -77,8 +79,9 @@ def load_subject(
         `embedded`, a name on the Hugging Face hub, a local folder, or a `.gguf` file.
     parameters : float, optional
         Number of parameters; counted if not given.
-    dtype : {"float32", "bfloat16", "float16"}
-        Number format of weights and activations.
+    dtype : {"float32", "bfloat16", "float16"}, optional
+        Number format of weights and activations; by default that of `default_dtype`, or float32 if the study holds
+        trials of the same weights in it.
     device : str, optional
         A torch device; `auto` distributes the blocks over all GPUs (and the CPU); by default a GPU if there is one.
     pickled_weights : bool
@@ -94,10 +97,9 @@ def load_subject(
         If there is no such folder, file or hub model; if the weights are not safetensors or GGUF, or the model needs
         code of its authors, and the user did not allow that.
     """
-    if dtype not in DTYPES:
-        raise InputError(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
     spread = device == "auto"
     where = torch_device(name, None if spread else device)
+    is_given, dtype = dtype is not None, checked_dtype(name, dtype, where)
     source = _ModelSource(name, dtype, spread, pickled_weights, trust_remote_code)
     try:
         if (folder := Path(model).expanduser()).is_dir():
@@ -112,6 +114,21 @@ def load_subject(
     loaded = loaded.eval().requires_grad_(False)
     described = {"weights": weights, "template": getattr(tokenizer, "chat_template", None), "dtype": dtype}
     editions = SubjectEditions.of_subject(described, files)
+    if not is_given and dtype != WIDEST and known_revision is not None:
+        earlier = SubjectEditions.of_subject({**described, "dtype": WIDEST}, files)
+        if known_revision in (earlier.first, earlier.second):
+            del loaded
+            release_memory(where)
+            return load_subject(
+                name,
+                model,
+                parameters=parameters,
+                dtype=WIDEST,
+                device=device,
+                pickled_weights=pickled_weights,
+                trust_remote_code=trust_remote_code,
+                known_revision=known_revision,
+            )
     return LoadedSubject(
         name=name,
         model=loaded,
@@ -123,6 +140,30 @@ def load_subject(
         files=editions.second if editions.revision_for(known_revision) != editions.second else "",
         first_revision=editions.first,
     )
+
+
+def checked_dtype(name: str, dtype: str | None, device: Any) -> str:
+    """The number format that is asked for, or the default of a device.
+
+    Parameters
+    ----------
+    name : str
+        Name of the subject, for the error message.
+    dtype : str, optional
+        The format that is asked for.
+    device : torch.device
+        Where the subject is loaded.
+
+    Raises
+    ------
+    InputError
+        If there is no such format.
+    """
+    if dtype is None:
+        return default_dtype(device)
+    if dtype not in DTYPES:
+        raise InputError(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
+    return dtype
 
 
 @dataclass(frozen=True, slots=True)

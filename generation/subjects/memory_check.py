@@ -12,7 +12,7 @@ from typing import Any
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.generation.subjects.device_memory import format_bytes, free_bytes, is_lack_of_memory
-from gnomon.generation.subjects.model_documents import is_quantised, tensor_sizes, weight_files
+from gnomon.generation.subjects.model_documents import check_gguf_header, is_quantised, tensor_sizes, weight_files
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 CAST = {"F64", "F32", "F16", "BF16"}
@@ -52,6 +52,21 @@ def torch_device(name: str, device: str | None) -> Any:
         ) from error
 
 
+def default_dtype(device: Any) -> str:
+    """Number format of a subject for which none is given: bfloat16 on a GPU that computes in it, else float32.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where it is loaded.
+    """
+    import torch
+
+    if device.type != "cuda" or not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "float32"
+    return "bfloat16"
+
+
 @contextmanager
 def enough_memory(name: str, model: str, dtype: str, device: Any, spread: bool) -> Iterator[None]:
     """Context manager around loading; rejects a subject whose weights need more memory than the device has free.
@@ -61,7 +76,7 @@ def enough_memory(name: str, model: str, dtype: str, device: Any, spread: bool) 
     name : str
         Name of the subject, for the error message.
     model : str
-        Folder of the weights; anything else is not checked in advance.
+        Folder of the weights, or a GGUF file; anything else is not checked in advance.
     dtype : {"float32", "bfloat16", "float16"}
         Number format of the loaded weights.
     device : torch.device
@@ -78,6 +93,13 @@ def enough_memory(name: str, model: str, dtype: str, device: Any, spread: bool) 
     needed = weight_bytes(folder, dtype)
     if needed and needed > (free := _free_places(device, spread)):
         raise _too_large(name, device, _Need(folder, dtype, needed, spread), free)
+    unpacked = WIDTHS["float32"] * gguf_values(folder)
+    if unpacked > (free := free_bytes("cpu")):
+        raise GnomonError(
+            f"subject '{name}': a GGUF file is unpacked to float32 in this machine's memory, which needs "
+            f"{format_bytes(unpacked)}, {format_bytes(free)} are free: choose a folder of safetensors or a smaller "
+            "subject"
+        )
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -148,20 +170,21 @@ def _is_quantised(folder: Path) -> bool:
 
 
 def weight_bytes(folder: Path, dtype: str) -> int:
-    """Size of a folder's weights once loaded, in bytes, from the headers of its safetensors; 0 if unknown.
+    """Size of a model's weights once loaded, in bytes, from the headers of its files; 0 if unknown.
 
     Numbers in a floating format of 16 bits or more are loaded in `dtype`. What is quantised (FP8; int4 packed in int32,
-    as GPTQ, AWQ and compressed-tensors do) keeps the bytes that it has in the file.
+    as GPTQ, AWQ and compressed-tensors do, or in bytes, as bitsandbytes does) keeps the bytes that it has in the file.
+    All of a GGUF file is unpacked.
 
     Parameters
     ----------
     folder : Path
-        Folder of the weights.
+        Folder of the weights, or a GGUF file.
     dtype : {"float32", "bfloat16", "float16"}
         Number format of the loaded weights.
     """
     if not folder.is_dir():
-        return 0
+        return WIDTHS[dtype] * gguf_values(folder)
     try:
         quantised = is_quantised(folder)
         sizes = [size for path in weight_files(folder) for size in tensor_sizes(path)]
@@ -173,3 +196,22 @@ def weight_bytes(folder: Path, dtype: str) -> int:
         else size.bytes
         for size in sizes
     )
+
+
+def gguf_values(path: Path) -> int:
+    """Number of weights of a GGUF file, from its header; 0 if it is none, or the loader has to say what is wrong.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+    if path.suffix != ".gguf" or not path.is_file():
+        return 0
+    try:
+        check_gguf_header(path)
+        from gguf import GGUFReader
+
+        return sum(int(tensor.n_elements) for tensor in GGUFReader(path).tensors)
+    except Exception:  # a parser of foreign bytes raises what it meets
+        return 0

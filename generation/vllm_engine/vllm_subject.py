@@ -13,7 +13,8 @@ from gnomon.data.foreign_documents.bounds import MODEL_LAYERS, DocumentError
 from gnomon.data.records import canonical_hash
 from gnomon.generation.engine.batch import end_tokens
 from gnomon.generation.subjects.folder_identity import folder_identity
-from gnomon.generation.subjects.loading import DTYPES, load_subject
+from gnomon.generation.subjects.loading import checked_dtype, load_subject
+from gnomon.generation.subjects.memory_check import torch_device
 from gnomon.generation.subjects.model_documents import EMBEDDED, check_model_folder, tensor_sizes
 from gnomon.generation.subjects.silence_loading import silence_loading
 from gnomon.generation.vectors.concept_vectors import (
@@ -115,7 +116,7 @@ def load_vllm_subject(
     model: str,
     *,
     parameters: float | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
     device: str | None = None,
     pickled_weights: bool = False,
     trust_remote_code: bool = False,
@@ -130,8 +131,8 @@ def load_vllm_subject(
         `embedded`, a folder of safetensors, or a name on the Hugging Face hub. A quantised folder says itself how.
     parameters : float, optional
         Number of parameters; by default that of the values in its files.
-    dtype : {"float32", "bfloat16", "float16"}
-        Number format of weights and activations.
+    dtype : {"float32", "bfloat16", "float16"}, optional
+        Number format of weights and activations; by default bfloat16 on a GPU that computes in it, else float32.
     device : str, optional
         `auto` distributes each block over all GPUs of the machine, `cuda:1` names one; by default the first.
     pickled_weights : bool
@@ -144,8 +145,7 @@ def load_vllm_subject(
     UserError
         If vLLM or the model is not there, or it is of a kind that this engine does not take.
     """
-    if dtype not in DTYPES:
-        raise InputError(f"subject '{name}': dtype '{dtype}' is not known: choose from {', '.join(DTYPES)}")
+    dtype = checked_dtype(name, dtype, torch_device(name, None if device == "auto" else device))
     if pickled_weights or model.endswith(".gguf"):
         raise InputError(f"subject '{name}': engine 'vllm' takes safetensors only: convert the weights, or use 'torch'")
     installation = find_environment()

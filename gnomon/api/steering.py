@@ -198,7 +198,7 @@ class SteeredModel:
 
 @missing_packages_named()
 def load_model(
-    name_or_path: str | Path = EMBEDDED, *, dtype: str = "float32", device: str | None = None
+    name_or_path: str | Path = EMBEDDED, *, dtype: str | None = None, device: str | None = None
 ) -> LoadedSubject:
     """Load a language model to steer.
 
@@ -206,8 +206,8 @@ def load_model(
     ----------
     name_or_path : str or Path
         `embedded` (the small model that ships), a name on the Hugging Face hub, a folder, or a `.gguf` file.
-    dtype : {"float32", "bfloat16", "float16"}
-        Number format of weights and activations.
+    dtype : {"float32", "bfloat16", "float16"}, optional
+        Number format of weights and activations; by default bfloat16 on a GPU that computes in it, else float32.
     device : str, optional
         A torch device, or `auto` to spread the model; by default a GPU where there is one.
 

@@ -441,7 +441,8 @@ def load_options(spec: SubjectSpec) -> dict[str, Any]:
             f"subject '{spec.name}': {key} = true counts only for models that the user of this machine trusts: read "
             f"the files of '{spec.model}', and then {permission_hint(TRUSTED_CODE, model_entry(spec.model))}"
         )
-    return spec.model_dump(include={"parameters", "dtype", "device", "pickled_weights", "trust_remote_code"})
+    given = {} if spec.dtype is None else {"dtype": spec.dtype}
+    return spec.model_dump(include={"parameters", "device", "pickled_weights", "trust_remote_code"}) | given
 
 
 def _check_designs(study: OpenStudy, specs: Sequence[SubjectSpec], design: DesignSpec) -> None:

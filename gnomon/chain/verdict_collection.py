@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gnomon.judging.runs.panel import JudgeReport
 
 Result = TypeVar("Result")
+JUDGE_DTYPE = "float32"
+"""Number format of a local judge's model: it is part of the judge's version, which is one on all machines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +364,7 @@ def _load_judge_model(study: OpenStudy, name: str) -> LoadedSubject:
     from gnomon.generation.subjects.loading import load_subject
 
     study.listener.tell(f"judge's model {name}: loading")
-    return load_subject(name, name)
+    return load_subject(name, name, dtype=JUDGE_DTYPE)
 
 
 def recount_verdicts(study: OpenStudy, rule: str | None = None) -> RecountDocument:

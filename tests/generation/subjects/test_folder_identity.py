@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from gnomon.data.errors import InputError
 from gnomon.data.records import Subject
@@ -153,3 +155,11 @@ def test_what_trials_are_made_on_is_recorded_once_and_a_change_is_told(
     assert line.startswith("small: earlier trials were made on torch ")
     assert ", now 1.0: rounding may differ" in line
     assert describe_changes({"a": "1"}, {"a": "1", "b": "2"}) == "b none, now 2"
+
+
+def test_on_a_gpu_the_number_format_is_recorded_and_alone_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _place: "a card")
+    model = SimpleNamespace(dtype=torch.bfloat16)
+    found = describe_environment(SimpleNamespace(model_device=torch.device("cuda"), model=model))
+    assert (found["device"], found["dtype"]) == ("a card", "bfloat16")
+    assert describe_changes({**found, "dtype": "float32"}, found) == ""

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -202,11 +203,12 @@ def test_a_subject_that_needs_more_memory_than_there_is_says_how_much(
         load_subject("mine", str(folder))
 
 
-@pytest.mark.parametrize("kind", ["fp8", "int4 in int32", "not quantised"])
+@pytest.mark.parametrize("kind", ["fp8", "int4 in int32", "bitsandbytes", "not quantised"])
 def test_quantised_weights_count_the_bytes_that_they_have(tmp_path: Path, kind: str) -> None:
     quantised = {
         "fp8": torch.zeros(64, 64).to(torch.float8_e4m3fn),
         "int4 in int32": torch.zeros(64, 8, dtype=torch.int32),
+        "bitsandbytes": torch.zeros(64 * 32, 1, dtype=torch.uint8),
         "not quantised": torch.zeros(64, 64, dtype=torch.bfloat16),
     }
     save_file({"weight": quantised[kind], "norm": torch.zeros(10, dtype=torch.bfloat16)}, tmp_path / "a.safetensors")
@@ -215,7 +217,12 @@ def test_quantised_weights_count_the_bytes_that_they_have(tmp_path: Path, kind: 
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     config = {} if kind == "not quantised" else {"quantization_config": {"quant_method": kind}}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    bytes_ = {"fp8": 64 * 64, "int4 in int32": 64 * 64 // 2, "not quantised": 4 * 64 * 64}[kind]
+    bytes_ = {
+        "fp8": 64 * 64,
+        "int4 in int32": 64 * 64 // 2,
+        "bitsandbytes": 64 * 64 // 2,
+        "not quantised": 4 * 64 * 64,
+    }[kind]
     assert memory_check.weight_bytes(tmp_path, "float32") == bytes_ + 4 * 10
 
 
@@ -251,6 +258,63 @@ def test_a_subject_that_fits_no_device_says_what_would_fit(
         memory_check.enough_memory("mine", str(tmp_path), dtype, torch.device(device), spread=True),
     ):
         pass
+
+
+def test_a_gguf_file_counts_what_it_is_unpacked_to_on_the_machine_and_on_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gguf
+
+    writer = gguf.GGUFWriter(path := tmp_path / "model.gguf", "llama")
+    packed = gguf.quants.quantize(np.ones((64, 256), dtype=np.float32), gguf.GGMLQuantizationType.Q8_0)
+    writer.add_tensor("token_embd.weight", packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    for write in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
+        write()
+    writer.close()
+    assert path.stat().st_size < 1.5 * 64 * 256
+    assert memory_check.weight_bytes(path, "bfloat16") == 2 * 64 * 256
+    free = {"cpu": 4 * 64 * 256 - 1, "cuda": 2 * 64 * 256}
+    monkeypatch.setattr(memory_check, "free_bytes", lambda device: free[torch.device(device).type])
+
+    def enough() -> None:
+        with memory_check.enough_memory("mine", str(path), "bfloat16", torch.device("cuda"), spread=False):
+            pass
+
+    with pytest.raises(GnomonError, match="'mine': a GGUF file is unpacked to float32 in this machine's memory"):
+        enough()
+    free["cpu"] += 1
+    enough()
+    free["cuda"] -= 1
+    with pytest.raises(GnomonError, match=r"'mine': needs 0\.0 GB of memory for its weights"):
+        enough()
+
+
+@pytest.mark.parametrize(("computes", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_the_default_dtype_is_bfloat16_on_a_gpu_that_computes_in_it(
+    monkeypatch: pytest.MonkeyPatch, computes: bool, expected: str
+) -> None:
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: computes and not including_emulation
+    )
+    assert memory_check.default_dtype(torch.device("cuda:1")) == expected
+    assert memory_check.default_dtype(torch.device("cpu")) == "float32"
+
+
+def test_a_study_whose_trials_are_in_float32_keeps_it_where_the_default_is_another(
+    model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(model_folder())
+    earlier = load_subject("mine", folder)
+    monkeypatch.setattr("gnomon.generation.subjects.loading.default_dtype", lambda _device: "bfloat16")
+    new = load_subject("mine", folder)
+    assert new.model.dtype is torch.bfloat16
+    assert new.revision == load_subject("mine", folder, dtype="bfloat16").revision != earlier.revision
+    for known in (earlier.revision, earlier.first_revision):
+        kept = load_subject("mine", folder, known_revision=known)
+        assert (kept.model.dtype, kept.revision) == (torch.float32, known)
+    assert load_subject("mine", folder, known_revision=new.revision).revision == new.revision
+    other = load_subject("mine", folder, dtype="bfloat16", known_revision=earlier.revision)
+    assert other.revision == new.revision
 
 
 def test_memory_that_runs_out_while_loading_is_one_line(
