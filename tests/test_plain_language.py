@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FIRST = ("README.md", "SECURITY.md")
+FIRST = (
+    "README.md",
+    "SECURITY.md",
+    *(
+        f"docs/{folder}/{path.name}"
+        for folder in ("tutorial", "how-to", "explanation")
+        for path in sorted((ROOT / "docs" / folder).glob("*.md"))
+    ),
+)
 LONGEST = 30
 """Words of a sentence."""
 
