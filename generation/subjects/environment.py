@@ -10,7 +10,7 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
 
 
 def describe_environment(subject: object) -> dict[str, str]:
-    """Versions of Python, libraries and driver, and the device of a loaded subject.
+    """Versions of Python, libraries and driver, and the device of a loaded subject; on a GPU its number format too.
 
     Parameters
     ----------
