@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 LOCK := requirements.lock requirements-cuda.lock
 INSTALL = $(BIN)/python -m pip install --quiet --no-deps
 NEEDS_PYTHON = test -n "$(PYTHON)" || { echo "make: no Python 3.11 or 3.12 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }
+NO_VENV = { echo "make: '$(PYTHON) -m venv' failed: install Python's venv module (on Debian the package python3-venv), then run make $(MAKECMDGOALS) again" >&2; exit 1; }
+LOG = install.log
+FAILED = { echo "make: packages could not be installed (is the network reachable?): $(1)/$(LOG) has pip's messages; then run make $(MAKECMDGOALS) again" >&2; exit 1; }
 DIR ?= demo
 ARGS ?=
 CASES ?= 20000
@@ -66,18 +69,18 @@ setup: $(VENV)/.ready
 # are those of the torch that PyPI has for Linux; a torch for CPUs alone does without.
 $(VENV)/.ready: pyproject.toml $(LOCK)
 	@$(NEEDS_PYTHON)
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || $(NO_VENV)
 	@echo "setting up $(VENV): this takes a few minutes the first time" >&2
-	@$(INSTALL) --require-hashes --only-binary :all: --requirement requirements.lock >&2
-	@! $(BIN)/python tests/support/dependencies.py needs-cuda || $(INSTALL) --require-hashes --only-binary :all: --requirement requirements-cuda.lock >&2
-	@$(INSTALL) --no-build-isolation --editable . >&2
+	@$(INSTALL) --require-hashes --only-binary :all: --requirement requirements.lock >$(VENV)/$(LOG) 2>&1 || $(call FAILED,$(VENV))
+	@! $(BIN)/python tests/support/dependencies.py needs-cuda || $(INSTALL) --require-hashes --only-binary :all: --requirement requirements-cuda.lock >>$(VENV)/$(LOG) 2>&1 || $(call FAILED,$(VENV))
+	@$(INSTALL) --no-build-isolation --editable . >>$(VENV)/$(LOG) 2>&1 || $(call FAILED,$(VENV))
 	@touch $@
 
 # The tools of the documentation, and nothing else: `make setup` does not install them.
 $(DOCS_VENV)/.ready: requirements-docs.lock
 	@$(NEEDS_PYTHON)
-	@test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)
-	@$(DOCS_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement requirements-docs.lock >&2
+	@test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV) >/dev/null 2>&1 || $(NO_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement requirements-docs.lock >$(DOCS_VENV)/$(LOG) 2>&1 || $(call FAILED,$(DOCS_VENV))
 	@touch $@
 
 lock: setup

@@ -7,6 +7,7 @@ Public names are loaded when they are first used, so that importing costs nothin
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,26 @@ if TYPE_CHECKING:
     from gnomon.stats.model.priors import Priors as Priors
 
     __version__: str
+
+_OLDEST = (3, 11)
+"""Oldest Python that runs Gnomon, as `requires-python` in pyproject.toml says."""
+
+
+def _refuse_old_python(version: tuple[int, int]) -> None:
+    """End with one line under a Python that lacks what Gnomon uses; as a command with status 2, else as an ImportError."""
+    if version >= _OLDEST:
+        return
+    line = (
+        f"gnomon: Python {version[0]}.{version[1]} is too old: install Python {_OLDEST[0]}.{_OLDEST[1]} or "
+        f"{_OLDEST[0]}.{_OLDEST[1] + 1}, and Gnomon with it (make setup PYTHON=/path/to/python3.11)"
+    )
+    if sys.argv[:1] != ["-m"]:  # imported, not run as `python -m gnomon`
+        raise ImportError(line)
+    sys.stderr.write(f"{line}\n")
+    raise SystemExit(2)
+
+
+_refuse_old_python((sys.version_info[0], sys.version_info[1]))
 
 _PLACES = {
     "ArmCounts": "gnomon.stats.bounds.selection_bounds:ArmCounts",
