@@ -95,10 +95,10 @@ def _show_yes_shift(summary: BatterySummary) -> None:
 
 
 def _show_shifts(summary: BatterySummary, subject: str) -> None:
-    """What remains of one model's detection in words, why its unrelated questions shift, and shifts by cell."""
-    lines = telling.yes_shift_sentences(summary, subject)
-    for line in lines:
+    """Why one model's unrelated questions shift, in words, and all shifts by cell."""
+    for line in telling.diagnosis_sentences(summary, subject):
         st.text(non_breaking(line))
+    lines = telling.yes_shift_sentences(summary, subject)
     rows = battery_charts.yes_shift_rows(summary, subject)
     if len(rows):
         chart = battery_charts.yes_shift_chart(summary, subject)

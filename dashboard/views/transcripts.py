@@ -32,6 +32,7 @@ from gnomon.dashboard.transcripts import (
 from gnomon.dashboard.transcripts.snippets import make_snippet
 from gnomon.dashboard.transcripts.trial_order import OrderPlan, TrialOrder, plan_order
 from gnomon.dashboard.transcripts.trial_pairs import comparable_axes, plan_judge_pair
+from gnomon.data.arms.battery_measures import task_title
 from gnomon.data.records import REPORT, canonical_hash
 from gnomon.data.storage.store import Store
 from gnomon.stats.narrative.formatting import count_noun, escape_markdown, format_percent
@@ -375,7 +376,7 @@ def condition_phrase(row: Any, with_subject: bool) -> str:
         Whether the model is named.
     """
     what = [row.subject] if with_subject else []
-    what += [row.arm] if row.measure == REPORT else [f"task {row.measure}", row.arm]
+    what += [row.arm] if row.measure == REPORT else [f"task {task_title(row.measure)}", row.arm]
     if not pd.isna(row.layer):
         what += [row.concept, f"layer {row.layer:g}", f"strength {row.strength:g}"]
     return " · ".join(str(part) for part in what if part)

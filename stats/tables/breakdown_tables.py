@@ -53,7 +53,7 @@ def dose_cell_table(fit: FitFrames) -> EstimateTable:
         MODEL,
         TableColumn("layer", "Layer", "count", ("layer",)),
         TableColumn("depth", "Depth", "number", ("depth",)),
-        TableColumn("strength", "Strength", "number", ("strength",)),
+        TableColumn("strength", "Strength", "setting", ("strength",)),
         TableColumn("estimate", "Net detection", "difference", ("net detection",)),
         TableColumn("naive", "As counted", "difference"),
         TableColumn("n", "Trials", "count", ("trial",)),

@@ -28,10 +28,21 @@ from gnomon.stats.narrative.formatting import (
 
 ABSENT = "–"
 ColumnKind = Literal[
-    "text", "count", "rate", "difference", "points", "log_odds", "number", "p", "probability", "size", "range"
+    "text",
+    "count",
+    "setting",
+    "rate",
+    "difference",
+    "points",
+    "log_odds",
+    "number",
+    "p",
+    "probability",
+    "size",
+    "range",
 ]
-"""How the values of a column are shown: as they are; 1,024; 31 %; +7 %; +2.6; +0.42; 0.42; 0.032; 97.5 %; 0.5B;
-−3 to +9 %."""
+"""How the values of a column are shown: as they are; 1,024; 4 or 0.75, as it was set; 31 %; +7 %; +2.6; +0.42; 0.42;
+0.032; 97.5 %; 0.5B; −3 to +9 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +222,7 @@ def _show_interval(cell: Interval, kind: ColumnKind, *, only_ends: bool) -> str:
 
 _VALUE_TEXTS: Mapping[ColumnKind, Callable[[float], str]] = {
     "count": lambda value: f"{value:,.0f}",
+    "setting": lambda value: f"{value:g}",
     "rate": format_percent,
     "difference": lambda value: f"{format_points(value)} %",
     "points": lambda value: format_points(value, 1),

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from gnomon.dashboard.transcripts.transcript_query import trial_rows
 from gnomon.dashboard.views.transcripts import condition_phrase
+from gnomon.data.arms.battery_measures import task_title
 from gnomon.data.storage.engines import sqlite_url
 from gnomon.data.storage.store import Store
 
@@ -31,10 +32,11 @@ def test_a_shift_of_every_yes_leaves_nothing_and_the_page_says_so(tmp_path):
     store.close()
     app = drawn(url)
     assert not app.exception
-    assert any("nothing is left after the yes-shift" in text.value for text in app.text)
+    (shift,) = (frame.value for frame in app.dataframe if "What remains" in frame.value)
+    assert set(shift["Reading"]) == {"nothing left"}
     (table,) = (frame.value for frame in app.dataframe if "Task" in frame.value.columns and "Counted" in frame.value)
-    assert list(table["Task"]) == list(TASKS)
-    assert table["Control"].str.contains("%").all()
+    assert list(table["Task"]) == [task_title(task) for task in TASKS]
+    assert table["Control"].between(0, 1).all(), "the page sorts by values"
 
 
 def test_without_a_battery_the_page_gives_the_command(tmp_path):
@@ -50,6 +52,6 @@ def test_transcripts_name_the_task_of_a_trial(tmp_path):
     fill_battery(store, 1.5)
     rows = trial_rows(store, sorted(store.trial_ids()))
     phrases = [condition_phrase(row, with_subject=False) for row in rows.itertuples()]
-    assert {phrase.split(" · ")[0] for phrase in phrases} == {f"task {task}" for task in TASKS}
+    assert {phrase.split(" · ")[0] for phrase in phrases} == {f"task {task_title(task)}" for task in TASKS}
     assert phrases[0].split(" · ")[1] in ("control", "injection")
     store.close()

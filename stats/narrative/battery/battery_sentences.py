@@ -72,8 +72,19 @@ def yes_shift_sentences(summary: BatterySummary, subject: str) -> list[str]:
     """
     return [
         *(correction_sentence(each) for each in corrections_over_design(summary.yes_corrections, subject)),
-        *(diagnosis_sentence(each) for each in summary.diagnoses if _is_design(each.bias, subject)),
+        *diagnosis_sentences(summary, subject),
     ]
+
+
+def diagnosis_sentences(summary: BatterySummary, subject: str) -> list[str]:
+    """What shifts the unrelated questions of a model over its whole design.
+
+    Parameters
+    ----------
+    summary : BatterySummary
+    subject : str
+    """
+    return [diagnosis_sentence(each) for each in summary.diagnoses if _is_design(each.bias, subject)]
 
 
 def bits_sentences(summary: BatterySummary, subject: str) -> list[str]:

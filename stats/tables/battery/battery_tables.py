@@ -102,8 +102,8 @@ def yes_shift_table(summary: BatterySummary, subjects: Sequence[str]) -> Estimat
     """
     columns = (
         MODEL,
-        TableColumn("layer", "Layer", "count"),
-        TableColumn("strength", "Strength", "number", ("strength",)),
+        TableColumn("layer", "Layer", "count", ("layer",)),
+        TableColumn("strength", "Strength", "setting", ("strength",)),
         TableColumn("unit", "Unit"),
         TableColumn("question", "The question", "difference"),
         TableColumn("unrelated", "Unrelated, answer no", "difference", ("yes-shift",)),

@@ -20,7 +20,7 @@ _COLUMNS = (
     TableColumn("followed", "Followed", terms=("yes-corrected detection",)),
     TableColumn("unit", "Unit"),
     TableColumn("by", "By"),
-    TableColumn("at", "At", "number"),
+    TableColumn("at", "At", "setting"),
     TableColumn("estimate", "Estimate", "difference"),
     TableColumn("whole_curve", "Whole curve", "range"),
 )

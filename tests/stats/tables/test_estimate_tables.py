@@ -35,6 +35,19 @@ def test_cells_are_said_in_one_style():
     assert show_cell(-0.5, "number") == "−0.50"
     assert show_cell(Interval(1.2, 0.8, 1.6), "number") == "1.20 (0.80 to 1.60)"
     assert show_cell(Interval(0.83, 0.63, 0.93, "rate"), "number") == "83 % (63 to 93)"
+    assert [show_cell(dose, "setting") for dose in (4.0, 0.75, 12)] == ["4", "0.75", "12"]
+    assert show_cell(Interval(1.2, -0.8, 1.6, "log_odds"), "difference") == "+1.20 (−0.80 to +1.60)"
+    assert show_cell(Interval(0.2, float("nan"), float("nan")), "rate") == "20 % (no interval)"
+
+
+def test_a_range_is_its_ends_in_the_unit_of_the_cell():
+    assert show_cell(Interval(0.0, -0.03, 0.09), "range") == "−3 to +9 %"
+    assert show_cell(Interval(0.5, 0.4, 0.6, "rate"), "range") == "40 to 60 %"
+    assert show_cell(Interval(0.5, 0.4, 0.6, "difference"), "range") == "+40 to +60 %"
+    assert show_cell(Interval(1.0, -0.1, 2.0, "log_odds"), "range") == "−0.10 to +2.00"
+
+
+def test_an_absent_value_is_a_dash():
     assert show_cell(float("nan"), "rate") == "–"
 
 
