@@ -39,7 +39,7 @@ _OLDEST = (3, 11)
 
 
 def _refuse_old_python(version: tuple[int, int]) -> None:
-    """End with one line under a Python that lacks what Gnomon uses; as a command with status 2, else as an ImportError."""
+    """End with one line under a Python that is too old: status 2 where Gnomon is run, else an ImportError."""
     if version >= _OLDEST:
         return
     line = (

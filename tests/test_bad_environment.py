@@ -1,4 +1,4 @@
-"""An old Python, no network, no venv module, no compiler: each ends in one line that says what to do, or needs nothing."""
+"""An old Python, no network, no venv module: each ends in one line that says what to do. No compiler is needed."""
 
 from __future__ import annotations
 
