@@ -63,8 +63,9 @@ class ContinuousBatch:
         self.slots, self.settled = slots, 0
         self._subject, self._model, self._injection, self._clean = subject, subject.model, injection, clean
         self._memory = row_memory(subject, injection, clean, slots, columns)
-        self._stops = stop_tokens(subject)
-        self._near = NEAR if subject.model.dtype in (torch.float32, torch.float64) else 0.0
+        self._responses = ResponseWriter(subject)
+        self._near = nearness(subject)
+        self._alone = LoneRow(injection, clean, slots, self._near)
 
     @property
     def free_rows(self) -> int:
@@ -115,55 +116,19 @@ class ContinuousBatch:
         drawn = [
             choice
             for part in hidden.head_slices()
-            for choice in self._tokens_drawn(rows[part], hidden.next_logits(part))
+            for choice in tokens_drawn(rows[part], hidden.next_logits(part), self._near)
         ]
         for row, (token, tie, fine) in zip(rows, drawn, strict=True):
             if not fine or row.error:
-                row.finish, row.error = "error", row.error or _not_finite(row)
+                row.finish, row.error = "error", row.error or not_finite(row)
             else:
-                self._append_token(row, self._break_tie(row) if tie else token)
-
-    def _tokens_drawn(self, rows: Sequence[BatchRow], logits: Tensor) -> list[tuple[int, bool, bool]]:
-        """Each row's next token, whether the choice was close, and whether all of its logits are finite."""
-        requests = [row.request for row in rows]
-        temperatures = torch.tensor([r.temperature for r in requests], dtype=torch.float64, device=logits.device)
-        seeds = torch.tensor([request.seed for request in requests], device=logits.device)
-        steps = torch.tensor([len(row.tokens) for row in rows], device=logits.device)
-        drawn = choose_tokens(logits, temperatures, seeds, steps, self._near)
-        return list(zip(drawn.tokens.tolist(), drawn.close.tolist(), drawn.finite.tolist(), strict=True))
+                self._responses.append_token(row, self._break_tie(row) if tie else token)
 
     def _break_tie(self, row: BatchRow) -> int:
-        """Choose again from logits that depend on this row only.
-
-        The last bits of a matrix product depend on the number of its rows. If two tokens are so close that those bits
-        could decide, the row's own tokens are computed again, alone and always in the same shapes, so that the row
-        gives the same response in every batch.
-        """
+        """Choose again, alone."""
         self.settled += 1
-        request = row.request
-        begin, columns = self._clean.first_computed(request), len(request.prompt) + len(row.tokens)
-        with self._injection.pause_steering():
-            cache = self._clean.begun_cache(request.prompt, begin, 1, columns)
-        self._injection.set_row(self.slots, request.additions)
-        self._injection.select_rows([self.slots])
-        hidden = self._clean.run_prompt((*request.prompt[begin:], *row.tokens), begin, 1, cache)
-        return self._tokens_drawn([row], hidden.at_column(-1).next_logits(slice(0, 1)))[0][0]
+        return self._alone.choose_token(row)
 
-    def _append_token(self, row: BatchRow, token: int) -> None:
-        """Add a token to a row's response and set `finish` if it ends here."""
-        if token in self._stops:
-            row.finish = "stop"
-            return
-        row.tokens.append(token)
-        if row.request.stop and (cut := self._reached_stop(row)) is not None:
-            row.finish, row.text = "stop", cut
-        elif len(row.tokens) == row.request.max_tokens:
-            row.finish = "length"
-
-    def _reached_stop(self, row: BatchRow) -> str | None:
-        text = self._decoded_text(row)
-        places = [text.find(words) for words in row.request.stop if words in text]
-        return text[: min(places)] if places else None
 
     # -- removal -------------------------------------------------------------------------------------------
 
@@ -190,12 +155,119 @@ class ContinuousBatch:
         touched, wrong = steered_as_due(self._injection, slot, row.request, row.read)
         if wrong:
             row.finish, row.error = "error", wrong
+        return self._responses.answer(row, touched)
+
+
+class ResponseWriter:
+    """Appends tokens to rows, ends them, and makes their answers.
+
+    Parameters
+    ----------
+    subject : LoadedSubject
+        The subject.
+    """
+
+    def __init__(self, subject: LoadedSubject) -> None:
+        self._tokenizer, self._stops = subject.tokenizer, stop_tokens(subject)
+
+    def append_token(self, row: BatchRow, token: int) -> None:
+        """Add a token to a row's response and set `finish` if it ends here.
+
+        Parameters
+        ----------
+        row : BatchRow
+            The row.
+        token : int
+            Its next token.
+        """
+        if token in self._stops:
+            row.finish = "stop"
+            return
+        row.tokens.append(token)
+        if row.request.stop and (cut := self._reached_stop(row)) is not None:
+            row.finish, row.text = "stop", cut
+        elif len(row.tokens) == row.request.max_tokens:
+            row.finish = "length"
+
+    def answer(self, row: BatchRow, touched: tuple[range, ...]) -> EngineAnswer:
+        """The answer of a row that has ended.
+
+        Parameters
+        ----------
+        row : BatchRow
+            The row.
+        touched : tuple of range
+            Positions at which each of its additions was made.
+        """
         text = self._decoded_text(row) if row.text is None else row.text
-        finish = row.finish or "error"
-        return EngineAnswer(text, tuple(row.tokens), finish, row.error, touched, row.readings)
+        return EngineAnswer(text, tuple(row.tokens), row.finish or "error", row.error, touched, row.readings)
+
+    def _reached_stop(self, row: BatchRow) -> str | None:
+        text = self._decoded_text(row)
+        places = [text.find(words) for words in row.request.stop if words in text]
+        return text[: min(places)] if places else None
 
     def _decoded_text(self, row: BatchRow) -> str:
-        return str(self._subject.tokenizer.decode(row.tokens, skip_special_tokens=True))
+        return str(self._tokenizer.decode(row.tokens, skip_special_tokens=True))
+
+
+class LoneRow:
+    """Chooses a row's next token from logits that depend on this row only.
+
+    The last bits of a matrix product depend on the number of its rows. If two tokens are so close that those bits could
+    decide, the row's own tokens are computed again, alone and always in the same shapes, so that the row gives the same
+    response in every batch.
+
+    Parameters
+    ----------
+    injection : Injection
+        The installed hooks.
+    clean : PromptCache
+        Caches of unsteered prompts.
+    slot : int
+        A slot of the injection that no other row takes.
+    near : float
+        As for `choose_tokens`.
+    """
+
+    def __init__(self, injection: Injection, clean: PromptCache, slot: int, near: float) -> None:
+        self._injection, self._clean, self._slot, self._near = injection, clean, slot, near
+
+    def choose_token(self, row: BatchRow) -> int:
+        """The token that follows those of a row."""
+        request = row.request
+        begin, columns = self._clean.first_computed(request), len(request.prompt) + len(row.tokens)
+        with self._injection.pause_steering():
+            cache = self._clean.begun_cache(request.prompt, begin, 1, columns)
+        self._injection.set_row(self._slot, request.additions)
+        self._injection.select_rows([self._slot])
+        hidden = self._clean.run_prompt((*request.prompt[begin:], *row.tokens), begin, 1, cache)
+        return tokens_drawn([row], hidden.at_column(-1).next_logits(slice(0, 1)), self._near)[0][0]
+
+
+def tokens_drawn(rows: Sequence[BatchRow], logits: Tensor, near: float) -> list[tuple[int, bool, bool]]:
+    """Each row's next token, whether the choice was close, and whether all of its logits are finite.
+
+    Parameters
+    ----------
+    rows : sequence of BatchRow
+        The rows.
+    logits : Tensor, shape (rows, vocabulary)
+        Their logits.
+    near : float
+        As for `choose_tokens`.
+    """
+    requests = [row.request for row in rows]
+    temperatures = torch.tensor([r.temperature for r in requests], dtype=torch.float64, device=logits.device)
+    seeds = torch.tensor([request.seed for request in requests], device=logits.device)
+    steps = torch.tensor([len(row.tokens) for row in rows], device=logits.device)
+    drawn = choose_tokens(logits, temperatures, seeds, steps, near)
+    return list(zip(drawn.tokens.tolist(), drawn.close.tolist(), drawn.finite.tolist(), strict=True))
+
+
+def nearness(subject: LoadedSubject) -> float:
+    """Difference of logits that counts as close, as a share of the largest: 0 in formats whose rounding is coarser."""
+    return NEAR if subject.model.dtype in (torch.float32, torch.float64) else 0.0
 
 
 def stop_tokens(subject: LoadedSubject) -> frozenset[int]:
@@ -218,5 +290,6 @@ def end_tokens(generation_config: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(id_ for id_ in ids if id_ is not None)
 
 
-def _not_finite(row: BatchRow) -> str:
+def not_finite(row: BatchRow) -> str:
+    """Why a row ends whose logits are not finite."""
     return f"logits of answer token {len(row.tokens) + 1} are not finite ({steering_text(row.request)})"

@@ -88,7 +88,7 @@ class SlotMemory:
         positions, ids = torch.tensor(places, device=device), torch.tensor(tokens, device=device)
         self._injection.select_rows(range(len(places)))
         self._cache.decode_slots(positions, width)
-        masks = _step_masks(self._prompts.form.masks, model, positions, width)
+        masks = step_masks(self._prompts.form.masks, model, positions, width)
         return last_hidden(model, ids[:, None], positions[:, None], masks, self._cache)
 
     def move_row(self, source: int, target: int, columns: int) -> None:
@@ -101,8 +101,20 @@ class SlotMemory:
             self._cache.clear_slot(slot)
 
 
-def _step_masks(form: str, model: Any, positions: Tensor, width: int) -> Any:
-    """Masks of a step of decoding in the form that a model reads."""
+def step_masks(form: str, model: Any, positions: Tensor, width: int) -> Any:
+    """Masks of a step of decoding in the form that a model reads.
+
+    Parameters
+    ----------
+    form : str
+        `KINDS`, `COLUMNS` or `UNMASKED`.
+    model : PreTrainedModel
+        The subject's model.
+    positions : Tensor of int64, shape (rows,)
+        Position of each row's token.
+    width : int
+        Number of cache columns, greater than every position.
+    """
     if form == UNMASKED:
         return None
     return column_mask(positions, width) if form == COLUMNS else decode_masks(model, positions, width)

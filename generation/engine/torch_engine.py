@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from gnomon.data.errors import GnomonError
 from gnomon.generation.engine.base import EngineAnswer, EngineTimings, TrialRequest
@@ -27,6 +28,32 @@ from gnomon.generation.subjects.loading import LoadedSubject
 REFILL = 8
 READ_TOGETHER = 4096
 """Requests that sample nothing are sorted by prompt and layer among so many that follow each other."""
+
+
+class DecodingBatch(Protocol):
+    """Rows in progress, as an engine drives them."""
+
+    settled: int
+
+    @property
+    def rows(self) -> Sequence[BatchRow]:
+        """The rows in progress."""
+
+    @property
+    def free_rows(self) -> int:
+        """Number of slots without a row."""
+
+    def prepare_prompts(self, rows: Sequence[BatchRow]) -> None:
+        """Compute the shared caches of the prompts of new rows that are not computed yet."""
+
+    def add_rows(self, rows: Sequence[BatchRow]) -> None:
+        """Run the prompts of new rows and choose each row's first token."""
+
+    def decode_step(self) -> None:
+        """Take each row a token further."""
+
+    def remove_finished(self) -> list[tuple[int, EngineAnswer]]:
+        """Remove finished rows and return their answers with their indices."""
 
 
 class TorchEngine:
@@ -108,14 +135,19 @@ class TorchEngine:
             (waiting if request.max_tokens else reading).append(index)
         with injection_hooks(self.subject.model, [None] * (rows + 1)) as injection:
             yield from self._read_prompts(injection, requests, reading, rows)
-            batch = ContinuousBatch(self.subject, injection, self._prompts, rows, columns)
-            while waiting or batch.rows:
-                if waiting and (batch.free_rows >= max(1, rows // REFILL) or batch.free_rows >= len(waiting)):
-                    chosen = [waiting.popleft() for _ in range(min(batch.free_rows, len(waiting)))]
-                    self._admit_rows(batch, [BatchRow(index, requests[index]) for index in chosen])
-                else:
-                    self._timed_step(batch)
-                yield from batch.remove_finished()
+            with self._open_batch(injection, rows, columns) as batch:
+                while waiting or batch.rows:
+                    if waiting and (batch.free_rows >= max(1, rows // REFILL) or batch.free_rows >= len(waiting)):
+                        chosen = [waiting.popleft() for _ in range(min(batch.free_rows, len(waiting)))]
+                        self._admit_rows(batch, [BatchRow(index, requests[index]) for index in chosen])
+                    else:
+                        self._timed_step(batch)
+                    yield from batch.remove_finished()
+
+    @contextmanager
+    def _open_batch(self, injection: Injection, rows: int, columns: int) -> Iterator[DecodingBatch]:
+        """An empty batch of up to `rows` rows of `columns` positions."""
+        yield ContinuousBatch(self.subject, injection, self._prompts, rows, columns)
 
     def _read_prompts(
         self, injection: Injection, requests: Sequence[TrialRequest], reading: Sequence[int], rows: int
@@ -135,7 +167,7 @@ class TorchEngine:
                 self.spent.admitted += 1
                 yield answer
 
-    def _admit_rows(self, batch: ContinuousBatch, rows: list[BatchRow]) -> None:
+    def _admit_rows(self, batch: DecodingBatch, rows: list[BatchRow]) -> None:
         batch.prepare_prompts(rows)
         started, settled = time.perf_counter(), batch.settled
         batch.add_rows(rows)
@@ -143,7 +175,7 @@ class TorchEngine:
         self.spent.admit_seconds += time.perf_counter() - started
         self.spent.settled += batch.settled - settled
 
-    def _timed_step(self, batch: ContinuousBatch) -> None:
+    def _timed_step(self, batch: DecodingBatch) -> None:
         started, settled = time.perf_counter(), batch.settled
         self.spent.steps += 1
         self.spent.row_steps += len(batch.rows)
