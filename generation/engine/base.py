@@ -18,7 +18,8 @@ from gnomon.data.registry import Registry
 if TYPE_CHECKING:
     from gnomon.generation.engine.injection import VectorAddition
 
-TORCH, VLLM = "torch", "vllm"
+TORCH, FAST, EAGER, VLLM = "torch", "fast", "eager", "vllm"
+"""Names of Gnomon's engines: `torch` is `fast` on a GPU if the subject allows it, and else `eager`."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,8 @@ class InferenceEngine(Protocol):
 
 
 OWN_LOADER = "gnomon.generation.engine.steering_probe:load_steerable_subject"
+DEFAULT_LOADER = "gnomon.generation.fast_engine.engine_choice:load_default_subject"
+FAST_LOADER = "gnomon.generation.fast_engine.engine_choice:load_fast_subject"
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ class EngineKind:
     @property
     def has_own_loader(self) -> bool:
         """Whether subjects are loaded by Gnomon."""
-        return self.load_subject == OWN_LOADER
+        return self.load_subject in (OWN_LOADER, DEFAULT_LOADER, FAST_LOADER)
 
     def build_engine(self, subject: EngineSubject, rows: int | None = None) -> InferenceEngine:
         """The engine for a subject.
@@ -308,7 +311,9 @@ def register_engine(kind: EngineKind) -> EngineKind:
     return ENGINES.register(kind.name, kind)
 
 
-register_engine(EngineKind(TORCH, "gnomon.generation.engine.torch_engine:TorchEngine"))
+register_engine(EngineKind(TORCH, "gnomon.generation.fast_engine.engine_choice:default_engine", DEFAULT_LOADER))
+register_engine(EngineKind(FAST, "gnomon.generation.fast_engine.fast_engine:FastEngine", FAST_LOADER))
+register_engine(EngineKind(EAGER, "gnomon.generation.engine.torch_engine:TorchEngine"))
 register_engine(
     EngineKind(
         VLLM,

@@ -45,8 +45,8 @@ STRENGTH = 0.5
 """Size of the probe's vector, as a share of the hidden state that it is added to."""
 
 
-class _UnfitFormError(Exception):
-    """A form in which the model can't be run, and why."""
+class UnfitFormError(Exception):
+    """A form in which a model can't be run, and why."""
 
 
 def load_steerable_subject(name: str, model: str, **options: Any) -> LoadedSubject:
@@ -87,12 +87,12 @@ def find_model_form(subject: LoadedSubject) -> ModelForm:
     if not model_parts(subject.model).is_proven:
         try:
             set_model_form(subject.model, _found_form(subject)).is_proven = True
-        except (_UnfitFormError, GnomonError) as error:
+        except (UnfitFormError, GnomonError) as error:
             raise _refused(subject, str(error)) from error
         except Exception as error:  # a foreign model raises what it likes
             if is_lack_of_memory(error):
                 raise
-            raise _refused(subject, _first_line(error)) from error
+            raise _refused(subject, first_line(error)) from error
     return model_parts(subject.model).form
 
 
@@ -102,7 +102,7 @@ def _refused(subject: LoadedSubject, why: str) -> InputError:
 
 
 @dataclass(frozen=True)
-class _Reference:
+class ProbeReference:
     """What the model itself gives for two rows of the same tokens, the second steered by a hook of this module.
 
     `logits` have shape (2, columns, vocabulary); `bodies` are the outputs of modules, by their names.
@@ -113,14 +113,27 @@ class _Reference:
     logits: Tensor
     bodies: dict[str, Any]
 
+    @property
+    def nearness(self) -> float:
+        """Largest difference that rounding explains, as a share of the largest logit."""
+        return NEAR.get(self.logits.dtype, COARSE)
+
     def largest_difference(self, found: Tensor, row: int, column: int) -> float:
-        """Largest difference of logits from the model's own, as a share of its largest logit."""
+        """Largest difference of logits from the model's own, as a share of its largest logit.
+
+        Parameters
+        ----------
+        found : Tensor, shape (vocabulary,)
+            Logits of one position.
+        row, column : int
+            The row of the reference, and the position.
+        """
         own = self.logits[row, column].to(found)
         return float((found - own).abs().max() / own.abs().max().clamp_min(1e-30))
 
 
 def _found_form(subject: LoadedSubject) -> ModelForm:
-    reference = _reference(subject)
+    reference = probe_reference(subject)
     base = _body_and_head(subject.model, reference)
     why = ""
     for (cache, masks), continues in product(_caches_and_masks(subject.model), (True, False)):
@@ -133,8 +146,8 @@ def _found_form(subject: LoadedSubject) -> ModelForm:
             if is_lack_of_memory(error):
                 raise
             if cache == OWN and not why:  # what the model's own cache lacks, not what ours does
-                why = str(error) if isinstance(error, _UnfitFormError | GnomonError) else _first_line(error)
-    raise _UnfitFormError(why)
+                why = str(error) if isinstance(error, UnfitFormError | GnomonError) else first_line(error)
+    raise UnfitFormError(why)
 
 
 def _caches_and_masks(model: Any) -> list[tuple[str, str]]:
@@ -150,8 +163,14 @@ def _caches_and_masks(model: Any) -> list[tuple[str, str]]:
 
 
 @torch.no_grad()
-def _reference(subject: LoadedSubject) -> _Reference:
-    """The model's own forward pass over two rows of the same tokens, the second steered from position 1 on."""
+def probe_reference(subject: LoadedSubject) -> ProbeReference:
+    """The model's own forward pass over two rows of the same tokens, the second steered from position 1 on.
+
+    Raises
+    ------
+    UnfitFormError
+        If the model can't be steered by a hook of this module's own.
+    """
     model, layer = subject.model, subject.layers // 2
     ids = _probe_ids(model)
     noise = torch.randn(subject.width, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
@@ -163,7 +182,7 @@ def _reference(subject: LoadedSubject) -> _Reference:
         expected = (2, len(ids), subject.width)
         if not isinstance(hidden, Tensor) or tuple(hidden.shape) != expected:
             shape = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
-            raise _UnfitFormError(f"a block's output is {shape}, not one stream {expected} of (rows, columns, width)")
+            raise UnfitFormError(f"a block's output is {shape}, not one stream {expected} of (rows, columns, width)")
         size = STRENGTH * hidden[1, -1].float().norm() / noise.norm()
         deltas.append((noise.to(hidden.device) * size).to(hidden.dtype))
         steered = hidden.clone()
@@ -177,12 +196,12 @@ def _reference(subject: LoadedSubject) -> _Reference:
     with _hooks([(blocks[layer], steer), *((model.get_submodule(name), keep(name)) for name in _body_names(model))]):
         logits = model(input_ids=torch.tensor([ids, ids], device=model.device), use_cache=False).logits
     if len(deltas) != 1:
-        raise _UnfitFormError(f"block {layer} runs {len(deltas)} times in one pass, not once")
+        raise UnfitFormError(f"block {layer} runs {len(deltas)} times in one pass, not once")
     if not torch.isfinite(logits).all():
-        raise _UnfitFormError("its logits are not finite")
+        raise UnfitFormError("its logits are not finite")
     if torch.equal(logits[0, 1:], logits[1, 1:]):
-        raise _UnfitFormError("what is added to a block's output does not reach its logits")
-    return _Reference(ids, VectorAddition(layer, deltas[0], 1), logits, bodies)
+        raise UnfitFormError("what is added to a block's output does not reach its logits")
+    return ProbeReference(ids, VectorAddition(layer, deltas[0], 1), logits, bodies)
 
 
 def _probe_ids(model: Any) -> tuple[int, ...]:
@@ -209,7 +228,7 @@ def _hooks(wanted: list[tuple[Any, Any]]) -> Iterator[None]:
             handle.remove()
 
 
-def _body_and_head(model: Any, reference: _Reference) -> ModelForm:
+def _body_and_head(model: Any, reference: ProbeReference) -> ModelForm:
     """The first body and head that give the model's own logits, bit for bit, from what the body gave."""
     why = "no module gives hidden states that a head reads"
     for name, head in product(_body_names(model), HEADS):
@@ -223,15 +242,15 @@ def _body_and_head(model: Any, reference: _Reference) -> ModelForm:
         except Exception as error:  # a foreign model raises what it likes
             if is_lack_of_memory(error):
                 raise
-            why = f"its head can't be run {head} ({_first_line(error)})"
+            why = f"its head can't be run {head} ({first_line(error)})"
             continue
         if torch.equal(logits, reference.logits.to(logits.device)):
             return form
         why = f"its head, run {head}, gives other logits than the model"
-    raise _UnfitFormError(why)
+    raise UnfitFormError(why)
 
 
-def _check_form(subject: LoadedSubject, reference: _Reference) -> None:
+def _check_form(subject: LoadedSubject, reference: ProbeReference) -> None:
     """Run two rows of different lengths as a batch does, and compare them with the model itself."""
     ids, prompts = reference.ids, PromptCache(subject)
     begin = 1 if prompts.form.continues else 0
@@ -247,17 +266,18 @@ def _check_form(subject: LoadedSubject, reference: _Reference) -> None:
         touched = injection.touched_positions(1)
     due = (reference.addition.due_positions(len(ids)),)
     if touched != due:
-        raise _UnfitFormError(f"positions {touched} were steered, {due} should have been")
-    near = NEAR.get(reference.logits.dtype, COARSE)
+        raise UnfitFormError(f"positions {touched} were steered, {due} should have been")
+    near = reference.nearness
     for (row, column), logits in found.items():
         far = reference.largest_difference(logits, row, column)
         if not far <= near:
             what = "steered" if row else "plain"
-            raise _UnfitFormError(
+            raise UnfitFormError(
                 f"with a cache, its logits are not those without one (by {far:.1g} of the largest, {what} row)"
             )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Kind and first line of an error."""
     said = str(error).strip().splitlines()[:1]
     return f"{type(error).__name__}: {said[0][:200]}" if said else type(error).__name__

@@ -172,7 +172,7 @@ class DecodeStep:
         ids, positions = self.table.numbers[IDS, some, None], self.table.numbers[POSITIONS, some, None]
         here = positions[:, 0]
         self.cache.decode_slots(here, width)
-        masks = step_masks(self._parts.form.masks, self._model, here, width)
+        masks = self._added_masks(step_masks(self._parts.form.masks, self._model, here, width))
         with self.steering.running(positions, some):
             hidden = self._parts.run_body(ids, positions, masks, self.cache)
         logits = self._parts.run_head(hidden.states, hidden.kind)[:, -1]
@@ -180,6 +180,17 @@ class DecodeStep:
         tokens, flags = self.draw(self.logits, some)
         self._results[0, some], self._results[1, some] = tokens, flags
         self.table.advance(rows, tokens)
+
+    def _added_masks(self, masks: Any) -> Any:
+        """Masks of booleans as what is added to the scores, which the attention would else make anew in each layer."""
+        if self._model.config._attn_implementation != "sdpa":
+            return masks
+        if isinstance(masks, dict):
+            return {kind: self._added_masks(mask) for kind, mask in masks.items()}
+        if masks is None or masks.dtype != torch.bool:
+            return masks
+        added = torch.zeros(masks.shape, dtype=self._model.dtype, device=masks.device)
+        return added.masked_fill_(~masks, -torch.inf)
 
     def _replay(self, rows: int, width: int) -> bool:
         """Replay the graph of a shape, captured when the shape occurs often enough; whether there is one."""
@@ -189,7 +200,7 @@ class DecodeStep:
             if self._uses[shape] <= EAGER:
                 return False
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool):
+            with torch.cuda.graph(graph, pool=self._pool):  # recorded, not run
                 self._compute(rows, width)
             self._graphs[shape], self._pool = graph, graph.pool()
         self._graphs[shape].replay()

@@ -57,8 +57,8 @@ class DenseSteering:
         self._places: list[tuple[int, int]] = []
         self._handles: dict[int, Any] = {}
         self._pass: _Pass | None = None
-        self._numbers = torch.zeros(3, 0, slots, dtype=torch.long, device=self._device)
-        self._vectors = torch.zeros(0, slots, model.config.get_text_config().hidden_size, dtype=model.dtype).to(
+        self.numbers = torch.zeros(3, 0, slots, dtype=torch.long, device=self._device)
+        self.vectors = torch.zeros(0, slots, model.config.get_text_config().hidden_size, dtype=model.dtype).to(
             self._device
         )
         self.marks = torch.zeros(0, slots, columns, dtype=torch.int32, device=self._device)
@@ -88,10 +88,10 @@ class DenseSteering:
                 self._handles[layer] = self._blocks[layer].register_forward_hook(hook, prepend=True)
         more = len(wanted)
         self._places += sorted(wanted)
-        numbers = self._numbers.new_zeros(3, more, self._slots)
+        numbers = self.numbers.new_zeros(3, more, self._slots)
         numbers[STARTS] = LAST
-        self._numbers = torch.cat([self._numbers, numbers], dim=1)
-        self._vectors = torch.cat([self._vectors, self._vectors.new_zeros(more, *self._vectors.shape[1:])])
+        self.numbers = torch.cat([self.numbers, numbers], dim=1)
+        self.vectors = torch.cat([self.vectors, self.vectors.new_zeros(more, *self.vectors.shape[1:])])
         self.marks = torch.cat([self.marks, self.marks.new_zeros(more, *self.marks.shape[1:])])
         return more > 0
 
@@ -111,15 +111,15 @@ class DenseSteering:
             return
         where = torch.tensor([(self._places.index(place), row) for place, row, _ in flat], device=self._device)
         places, here = where[:, 0], slots[where[:, 1]]
-        vectors = torch.stack([each.delta for _, _, each in flat]).to(self._vectors)
+        vectors = torch.stack([each.delta for _, _, each in flat]).to(self.vectors)
         limits = [(each.start, LAST if each.end is None else each.end) for _, _, each in flat]
-        self._vectors[places, here] = vectors
-        self._numbers[:ZERO, places, here] = torch.tensor(limits, device=self._device).T
-        self._numbers[ZERO, places, here] = (vectors == 0).all(dim=1).long()
+        self.vectors[places, here] = vectors
+        self.numbers[:ZERO, places, here] = torch.tensor(limits, device=self._device).T
+        self.numbers[ZERO, places, here] = (vectors == 0).all(dim=1).long()
 
     def release(self, slots: Tensor) -> None:
         """Nothing is added to some slots any more."""
-        self._numbers[STARTS][:, slots] = LAST
+        self.numbers[STARTS][:, slots] = LAST
 
     def move(self, sources: Tensor, targets: Tensor) -> None:
         """Move rows with their steering and marks to other slots.
@@ -131,9 +131,9 @@ class DenseSteering:
         targets : Tensor of int64, shape (rows,)
             Their new slots, which hold no row.
         """
-        for part in (self._vectors, self.marks):
+        for part in (self.vectors, self.marks):
             part[:, targets] = part[:, sources]
-        self._numbers[:, :, targets] = self._numbers[:, :, sources]
+        self.numbers[:, :, targets] = self.numbers[:, :, sources]
         self.release(sources)
 
     def take_marks(self, slots: Tensor) -> Tensor:
@@ -199,7 +199,7 @@ class DenseSteering:
         slots : Tensor of int64 or slice
             Their slots.
         """
-        now = self._pass = _Pass(positions, slots, self._first_cells[slots] + positions, self._numbers)
+        now = self._pass = _Pass(positions, slots, self._first_cells[slots] + positions, self.numbers)
         try:
             yield
         finally:
@@ -230,7 +230,7 @@ class DenseSteering:
         hidden = output[0] if isinstance(output, tuple) else output
         for number, (block, _) in enumerate(self._places):
             if block == layer:
-                vectors = self._vectors[number, now.slots, None]
+                vectors = self.vectors[number, now.slots, None]
                 after = hidden + torch.where(now.due[number, :, :, None], vectors, 0.0)
                 changed = now.changed[number]
                 torch.any(after != hidden, dim=2, out=changed)

@@ -92,6 +92,7 @@ class FastBatch:
         options: StepOptions,
     ) -> None:
         device, near = subject.model_device, nearness(subject)
+        self.near = near
         self.slots, self.settled = slots, 0
         self._columns = columns + 1  # a step that began before a row's last token was known lies behind its last
         self._injection, self._clean, self._options, self._device = injection, clean, options, device

@@ -9,7 +9,8 @@ from gnomon.generation.engine.base import TrialRequest
 from gnomon.generation.engine.injection import Injection
 from gnomon.generation.engine.torch_engine import TorchEngine
 from gnomon.generation.fast_engine.fast_batch import FastBatch
-from gnomon.generation.fast_engine.step_shapes import StepOptions, step_options
+from gnomon.generation.fast_engine.fast_proof import prove_fast_steps
+from gnomon.generation.fast_engine.step_shapes import StepOptions
 from gnomon.generation.subjects.device_memory import fitting_rows
 from gnomon.generation.subjects.loading import LoadedSubject
 
@@ -26,16 +27,22 @@ class FastEngine(TorchEngine):
     Parameters
     ----------
     subject : LoadedSubject
-        The subject, proven by `fast_proof.prove_fast_steps`.
+        The subject.
     rows : int, optional
         Rows that run together; by default as many as fit in memory.
     options : StepOptions, optional
         How steps run; by default what suits the subject's device.
+
+    Raises
+    ------
+    InputError
+        If the subject's steps can't run so.
     """
 
     def __init__(self, subject: LoadedSubject, rows: int | None = None, options: StepOptions | None = None) -> None:
         super().__init__(subject, rows)
-        self._options = options or step_options(subject.model_device)
+        proven = prove_fast_steps(subject)
+        self._options = options or proven
 
     def max_rows(self, requests: Sequence[TrialRequest]) -> int:
         """Number of rows that fit in memory beside the logits of all of them."""

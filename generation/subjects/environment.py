@@ -10,7 +10,9 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "numpy")
 
 
 def describe_environment(subject: object) -> dict[str, str]:
-    """Versions of Python, libraries and driver, and the device of a loaded subject; on a GPU its number format too.
+    """Versions of Python, libraries and driver, and the device of a loaded subject.
+
+    On a GPU its number format too; and how its steps run, where that was found out.
 
     Parameters
     ----------
@@ -19,7 +21,7 @@ def describe_environment(subject: object) -> dict[str, str]:
     """
     found = {"python": platform.python_version(), "machine": platform.machine()}
     found |= {name: told for name in LIBRARIES if (told := _installed(name))}
-    return found | _device(subject)
+    return found | _device(subject) | _steps(subject)
 
 
 def describe_changes(before: dict[str, str], now: dict[str, str]) -> str:
@@ -41,6 +43,12 @@ def _installed(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+def _steps(subject: object) -> dict[str, str]:
+    """How steps of decoding run, where that was found out (`generation.fast_engine.fast_proof`)."""
+    proof = getattr(getattr(subject, "model", None), "_gnomon_steps", None)
+    return {} if proof is None else {"steps": str(proof)}
 
 
 def _device(subject: object) -> dict[str, str]:
