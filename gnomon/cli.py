@@ -105,7 +105,9 @@ def generate(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="torch, vllm (after 'make vllm'), or an engine of a plug-in; ray is torch with --ray"
+            metavar="NAME",
+            help="torch (fast on a GPU that allows it, else eager), fast, eager, vllm (after 'make vllm'), or that of "
+            "a plug-in; ray is torch with --ray",
         ),
     ] = "torch",
     ray: Annotated[

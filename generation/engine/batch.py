@@ -129,7 +129,6 @@ class ContinuousBatch:
         self.settled += 1
         return self._alone.choose_token(row)
 
-
     # -- removal -------------------------------------------------------------------------------------------
 
     def remove_finished(self) -> list[tuple[int, EngineAnswer]]:

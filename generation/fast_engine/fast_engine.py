@@ -21,8 +21,8 @@ LOGITS = 6
 class FastEngine(TorchEngine):
     """Answers requests of one subject with steps that a GPU can replay as graphs.
 
-    Responses, readings and touched positions are those of `TorchEngine`. Requests that sample nothing, and rows that are
-    run alone to settle a tie, are computed as there.
+    Responses, readings and touched positions are those of `TorchEngine`. Requests that sample nothing, and rows that
+    are run alone to settle a tie, are computed as there.
 
     Parameters
     ----------

@@ -189,6 +189,4 @@ def _compare_logits(batch: FastBatch, reference: ProbeReference, length: int) ->
         far = reference.largest_difference(logits[row], row, length + row)
         if not far <= reference.nearness:
             what = "steered" if row else "plain"
-            raise UnfitFormError(
-                f"in steps, its logits are not its own (by {far:.1g} of the largest, {what} row)"
-            )
+            raise UnfitFormError(f"in steps, its logits are not its own (by {far:.1g} of the largest, {what} row)")

@@ -110,7 +110,7 @@ class OperationCount:
         """How often, and by what, the host reads values of the device, for which it waits."""
         inside = Counter({name: count for name, count in self._made.reads.items() if "mask" in name})
         hidden = self._made.reads - inside
-        asked = Counter({name: count for name, count in self._calls.reads.items()})
+        asked = self._calls.reads  # what Python asks for is an operation too, under another name
         return inside + (asked if sum(asked.values()) >= sum(hidden.values()) else hidden)
 
     @property

@@ -29,7 +29,7 @@ class StaticDraw:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What the race needs of each row: logits, the best one, the lowest that runs alone, divisor, key, whether drawn."""
+    """What the race needs of each row: logits, the best one, the lowest that runs alone, divisor, key, if drawn."""
 
     logits: Tensor
     best: Tensor

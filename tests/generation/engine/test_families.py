@@ -11,10 +11,13 @@ from family_table import outcome_of, told_outcomes
 from tiny_subjects import TEMPLATE, byte_tokenizer
 
 from gnomon.data.errors import InputError
-from gnomon.generation.engine.forward import OWN, SLOTS, model_parts
+from gnomon.generation.engine.forward import OWN, POSITIONS, SLOTS, model_parts
 from gnomon.generation.engine.injection import decoder_blocks
 from gnomon.generation.engine.steering_probe import load_steerable_subject
 from gnomon.generation.engine.torch_engine import TorchEngine
+from gnomon.generation.fast_engine.fast_engine import FastEngine
+from gnomon.generation.fast_engine.fast_proof import find_fast_steps
+from gnomon.generation.fast_engine.step_shapes import StepOptions
 
 NAMES = [*FAMILIES, *WRAPPERS]
 IN_EVERY_RUN = {
@@ -29,6 +32,9 @@ IN_EVERY_RUN = {
     "minimax",
     "mistral3",
 }
+READING_BACK = {"dbrx", "gemma3"}
+"""Families with keys and values only whose steps read values of the device back: `docs/generation.md` names them."""
+LIKE_A_GPU = StepOptions((1, 2, 4, 8), 8, is_static=True, ahead=1)
 SLOTS_OF_FIVE = 5
 """Fewer slots than rows, so that rows wait, join, leave and are moved."""
 
@@ -49,6 +55,11 @@ def test_a_mixed_batch_is_what_generate_gives_row_by_row(name: str) -> None:
         read = len(request.prompt) + len(answer.tokens) - (answer.finish == "length")
         assert answer.touched == tuple(addition.due_positions(read) for addition in request.additions)
     assert told_outcomes()[name.replace(", ", " ")] == outcome_of(name)
+    proof = find_fast_steps(subject)
+    keeps_pairs = model_parts(subject.model).form.cache == POSITIONS
+    assert (proof.options is not None) == (keeps_pairs and name not in READING_BACK), proof.why
+    if proof.options is not None:
+        assert FastEngine(subject, SLOTS_OF_FIVE, LIKE_A_GPU).generate_all(requests) == answers
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))

@@ -1,4 +1,4 @@
-"""Claims about the fast engine: it answers as the eager one does, in any shapes, and steers where it should or says so."""
+"""Claims about the fast engine: it answers as the eager one in any shapes, and steers where it should or says so."""
 
 from __future__ import annotations
 
@@ -250,5 +250,3 @@ def test_the_embedded_subject_answers_alike(smollm: LoadedSubject, ocean: torch.
     ]
     expected = TorchEngine(smollm, 4).generate_all(wanted)
     assert FastEngine(smollm, 4, LIKE_A_GPU).generate_all(wanted) == expected
-
-

@@ -1,9 +1,9 @@
 """The fast engine beside the eager one on the embedded subject: the same responses, and processor seconds.
 
 Trials are those of `measure_generation`: 256 of mixed conditions (injection, random, control). `--identity` compares
-responses and touched positions, greedy and sampled, of three ways to run them: the eager engine, the fast engine as it runs
-on a CPU, and in the shapes that it has on a GPU. Seconds are those of the processor, interleaved: the clock says little
-on a shared machine.
+responses and touched positions, greedy and sampled, of three ways to run them: the eager engine, the fast engine as it
+runs on a CPU, and in the shapes that it has on a GPU. Seconds are those of the processor, interleaved: the clock says
+little on a shared machine.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 import torch
 
+from bench.engines.step_operations import ON_A_GPU
 from bench.performance.measure_generation import TRIALS, requests, without_end
-from bench.performance.step_operations import ON_A_GPU
 from bench.support.machine import machine
 from gnomon.generation.engine.base import EngineAnswer, TrialRequest
 from gnomon.generation.engine.torch_engine import TorchEngine
@@ -116,7 +116,7 @@ def speed(subject: LoadedSubject, rows: int, trials: int, rounds: int) -> dict[s
 
 def main() -> None:
     """Measure and print one JSON document."""
-    parser = argparse.ArgumentParser(prog="python -m bench.performance.measure_fast", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.engines.measure_fast", description=__doc__)
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=TRIALS, help="trials of a round")
