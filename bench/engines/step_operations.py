@@ -65,7 +65,8 @@ def random_subject(vocabulary: int) -> LoadedSubject:
     more = {"num_key_value_heads": 2, "head_dim": 2, "vocab_size": vocabulary}
     config = AutoConfig.for_model("qwen2", **sizes, **more, eos_token_id=None, bos_token_id=0, pad_token_id=1)
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16).eval().requires_grad_(False)
+    maker: Any = AutoModelForCausalLM
+    model = maker.from_config(config).to(torch.bfloat16).eval().requires_grad_(False)
     return LoadedSubject("random", model, _Letters(), LAYERS, WIDTH, "r", 1e4)
 
 

@@ -72,4 +72,4 @@ def default_engine(subject: LoadedSubject, rows: int | None = None) -> TorchEngi
 
 
 def _is_on_gpu(subject: LoadedSubject) -> bool:
-    return subject.model_device.type == "cuda"
+    return bool(subject.model_device.type == "cuda")

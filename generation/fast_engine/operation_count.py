@@ -39,7 +39,7 @@ class _Calls(TorchFunctionMode):
     """Counts calls from Python that read values of a tensor, or make one from values of the host."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.reads: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
 
@@ -83,17 +83,18 @@ class OperationCount:
 
     def __init__(self) -> None:
         self._calls, self._made = _Calls(), _Operations()
+        self._modes: list[Any] = [self._made, self._calls]
 
     def __enter__(self) -> OperationCount:
         """Begin to count."""
-        self._made.__enter__()
-        self._calls.__enter__()
+        for mode in self._modes:
+            mode.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Stop counting."""
-        self._calls.__exit__(*error)
-        self._made.__exit__(*error)
+        for mode in reversed(self._modes):
+            mode.__exit__(*error)
 
     @property
     def operations(self) -> Counter[str]:

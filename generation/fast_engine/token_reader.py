@@ -37,7 +37,7 @@ class TokenReader:
         buffer = self._free.pop() if self._free else torch.zeros(2, self._rows, dtype=torch.long).pin_memory()
         values = buffer[:, : result.shape[1]]
         values.copy_(result, non_blocking=True)
-        event = torch.cuda.Event()
+        event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record()
         return LateCopy(values, event, lambda: self._free.append(buffer))
 

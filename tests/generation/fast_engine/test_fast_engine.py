@@ -14,10 +14,10 @@ from gnomon.generation.engine import batch
 from gnomon.generation.engine.base import EngineAnswer, ReadingRequest, TrialRequest
 from gnomon.generation.engine.injection import VectorAddition
 from gnomon.generation.engine.torch_engine import TorchEngine
-from gnomon.generation.fast_engine import decode_step, dense_steering
 from gnomon.generation.fast_engine.decode_step import CLOSE, DecodeStep
 from gnomon.generation.fast_engine.dense_steering import DenseSteering
 from gnomon.generation.fast_engine.fast_engine import FastEngine
+from gnomon.generation.fast_engine.slot_table import SlotTable
 from gnomon.generation.fast_engine.step_shapes import StepOptions
 from gnomon.generation.subjects.loading import LoadedSubject
 
@@ -221,10 +221,10 @@ def test_a_vector_in_another_rows_slot_is_an_error_of_both(own: LoadedSubject, m
 def test_a_control_that_is_steered_is_an_error(own: LoadedSubject, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FastEngine(own, 4, LIKE_A_GPU)
     steered = replace(rows_of(0.0)[1], stop=())
-    monkeypatch.setattr(dense_steering.DenseSteering, "release", lambda _self, _slots: None)
+    monkeypatch.setattr(DenseSteering, "release", lambda _self, _slots: None)
     (first,) = engine.generate_all([steered])
     assert first.error is None
-    monkeypatch.setattr(decode_step.SlotTable, "release", lambda _self, _slots: None)
+    monkeypatch.setattr(SlotTable, "release", lambda _self, _slots: None)
     wanted = [replace(steered, max_tokens=3), *[replace(steered, additions=(), max_tokens=9)] * 4]
     answers = engine.generate_all(wanted)
     assert errors(answers)[:4] == [False] * 4
