@@ -13,6 +13,7 @@ from bench.audit.field_audit import (
     PAGE,
     ClaimCounts,
     arm_rows,
+    choice_rows,
     claims_by_arm,
     concept_interval,
     field_audit,
@@ -49,6 +50,18 @@ def test_claims_are_counted_by_arm_and_concept():
     frame = pd.DataFrame({"arm": ["x", "x", "y"], "claim": [True, False, True], "concept": ["a", "b", "a"]})
     counts = claims_by_arm(frame, "arm", "claim", {"x": "injected", "y": "control"})
     assert counts == [ClaimCounts("injected", 1, 2, ((1, 1), (0, 1))), ClaimCounts("control", 1, 1, ((1, 1),))]
+
+
+def test_a_choice_is_compared_with_the_random_direction_pair_by_pair():
+    right = {("content", "a"): 9, ("content", "b"): 8, ("content", "c"): 10, ("random_pair", "a"): 5}
+    right |= {("random_pair", "b"): 5, ("random_pair", "c"): 5, ("clean", "-"): 5}
+    rows = [(arm, pair, number < count) for (arm, pair), count in right.items() for number in range(10)]
+    clean, content, random = choice_rows(pd.DataFrame(rows, columns=["arm", "pair", "correct"]))
+    half = 4.302653 * 10 / 3**0.5  # differences of 40, 30 and 50 points
+    assert content.endswith(f"| {40 - half:.1f} to {40 + half:.1f} |")
+    assert content.startswith("| content | 27 of 30 | 90.0 (")
+    assert clean.endswith(" |  |")  # no pair in common: no interval over pairs
+    assert random.endswith("|  |  |")  # not compared with itself
 
 
 def test_a_missing_file_is_named_in_one_line(tmp_path):

@@ -29,14 +29,15 @@ counts and nothing else. The published introspection-at-scale study has [a page 
 
 | folder | files | source | licence |
 |---|---|---|---|
-| `introspection-scaling` | `trials_base14b_k2_bedrock.jsonl`, `trials_coder7b_k2_bedrock.jsonl` | repository `bamdadd/introspection-scaling` | MIT |
-| `llama-introspection` | `1B.csv`, `8B.csv` | the study's public repository, Llama-3 models of 1B and 8B | MIT |
-| `llama-introspection-new` | `output_anthropic_reproduce.csv`, `output_control_question.csv`, `output_localization_10sent_sweep2.csv` | public files of Hahami et al. (2025) | MIT |
+| `introspection-scaling` | `trials_base14b_k2_bedrock.jsonl`, `trials_coder7b_k2_bedrock.jsonl` | repository `bamdadd/introspection-scaling`, folder `results` | MIT |
+| `llama-introspection` | `1B.csv`, `8B.csv` | repository `AlliedToasters/llama-introspection`, folder `assets` | MIT |
+| `llama-introspection-new` | `output_anthropic_reproduce.csv`, `output_control_question.csv`, `output_localization_10sent_sweep2.csv` | repository `elyhahami18/llama-introspection-new`, Hahami et al. (2025) | MIT |
+| `activation-introspection` | `content_vs_disturbance_v1_raw.jsonl`, `refusal_ablation_v1_raw.jsonl` | repository `SkyeNygaard/Activation-Introspection`, folder `activation-introspection/results` | MIT |
 
 How to read the tables. *Claims* are responses that the study's own judge counted as affirming an injected thought. The *interval for repeats* is exact
 (Clopper and Pearson): it holds for the same concepts, layers and strengths. The *interval for concepts like these* takes the concepts as drawn
-from a population (Student's t over the concepts' rates). The *difference* from another arm has Newcombe's interval. None of these studies publishes hand
-labels for its judge. So no rate can be corrected, and the last column says how little error would be enough: the *rate of false claims* that, if
+from a population (Student's t over the concepts' rates). The *difference* from another arm has Newcombe's interval. None of the studies with a judge publishes hand
+labels for it. So no rate can be corrected, and the last column says how little error would be enough: the *rate of false claims* that, if
 the judge made them in the injected arm alone, would explain the whole difference."""
 
 
@@ -234,10 +235,82 @@ def llama_introspection_new(folder: Path) -> Iterator[str]:
     )
 
 
+CHOICES = """| arm | right | rate, %, with the interval for repeats | for pairs of concepts like these | less random direction, points | for pairs like these |
+|---|---|---|---|---|---|"""
+
+
+def choice_rows(frame: pd.DataFrame) -> Iterator[str]:
+    """A table row for each arm of a choice between two labels; each but the random one is compared with it by pair.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a trial: `arm`, `pair`, `correct`.
+    """
+    rates = frame.groupby(["arm", "pair"]).correct.mean().unstack("arm")
+    for arm, part in frame.groupby("arm"):
+        right, trials = int(part.correct.sum()), len(part)
+        exact = clopper_pearson(right, trials)
+        counted = part.groupby("pair").correct.agg(["sum", "count"]).itertuples(index=False)
+        wide = concept_interval([(int(one), int(all_)) for one, all_ in counted])
+        less = spread = ""
+        if arm != RANDOM:
+            other = frame[frame.arm == RANDOM].correct
+            found = newcombe_difference(right, trials, int(other.sum()), len(other))
+            less = f"{percent(found.value)} ({percent(found.low)} to {percent(found.high)})"
+            change = (rates[arm] - rates[RANDOM]).dropna()
+            if len(change) > 2:
+                half = student.ppf(0.975, len(change) - 1) * change.std(ddof=1) / np.sqrt(len(change))
+                spread = f"{percent(change.mean() - half)} to {percent(change.mean() + half)}"
+        cells = (
+            str(arm).replace("_", " "),
+            f"{right} of {trials}",
+            f"{percent(right / trials)} ({percent(exact.low)} to {percent(exact.high)})",
+            f"{percent(wide[0])} to {percent(wide[1])}" if wide else "",
+            less,
+            spread,
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+RANDOM, NO_PAIR = "random_pair", "-"
+"""The arm of random directions, and the pair of trials that inject nothing."""
+
+
+def activation_introspection(folder: Path) -> Iterator[str]:
+    """A choice between two labels, read by code, with and without a direction removed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the study.
+    """
+    yield "## activation-introspection: which of two labels"
+    frame = pd.read_json(folder / "content_vs_disturbance_v1_raw.jsonl", lines=True)
+    yield (
+        f"The model chooses between two labels, so chance is 50 % and no judge is needed. Injected trials are of {frame[frame.pair != NO_PAIR].pair.nunique()} pairs of concepts."
+    )
+    yield "\n".join([CHOICES, *choice_rows(frame)])
+    ablated = pd.read_json(folder / "refusal_ablation_v1_raw.jsonl", lines=True)
+    content = ablated[ablated.arm == "content"].groupby("ablated").correct.agg(["sum", "count"])
+    counts = [(int(right), int(all_)) for right, all_ in content.itertuples(index=False)]
+    found = newcombe_difference(*counts[1], *counts[0])
+    yield (
+        f"With the refusal direction removed, {counts[1][0]} of {counts[1][1]} are right in the arm *content*, {counts[0][0]} of {counts[0][1]} without: "
+        f"{percent(found.value)} points ({percent(found.low)} to {percent(found.high)})."
+    )
+    yield (
+        "**What judge errors do.** Nothing: labels are read by code. **What cannot be known.** A right choice shows that the content of the vector reaches the "
+        "answer. It shows no claim to notice anything, because the choice is forced. Only the difference from random directions is about "
+        "content. Its interval for repeats takes trials of a pair as independent; the last column does not."
+    )
+
+
 STUDIES = {
     "introspection-scaling": introspection_scaling,
     "llama-introspection": llama_introspection,
     "llama-introspection-new": llama_introspection_new,
+    "activation-introspection": activation_introspection,
 }
 
 
