@@ -166,10 +166,18 @@ class FastBatch:
     # -- decoding ------------------------------------------------------------------------------------------
 
     def decode_step(self) -> None:
-        """Start a step if a row needs a token beyond those on their way; read tokens until few enough are."""
+        """Start a step if a row needs a token beyond those on their way; read tokens until few enough are.
+
+        Raises
+        ------
+        RuntimeError
+            If rows wait for tokens that no step draws, which would be a fault of this class.
+        """
         started = any(each.started - len(each.row.request.prompt) + 1 < _most(each) for each in self._running.values())
         if started:
             self._start_step()
+        elif not self._started:
+            raise RuntimeError("rows of the fast engine wait for tokens that no step draws")
         while len(self._started) > (self._options.ahead if started else 0):
             self._take_tokens(self._started.popleft())
 
