@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -209,7 +210,7 @@ def llama_introspection_new(folder: Path) -> Iterator[str]:
             f"({percent(exact.low)} to {percent(exact.high)}{spread}). The file has no trial without an injection, so no false-alarm rate."
         )
     control = pd.read_csv(folder / "output_control_question.csv")
-    shift = control.groupby("coeff").logit_diff.mean()
+    shift: Any = control.groupby("coeff").logit_diff.mean()
     yield (
         f"- Unrelated question whose answer is no: the mean log-odds of yes, over layers and concepts, move from {shift.iloc[0]:.1f} at coefficient {shift.index[0]:g} to "
         f"{shift.max():.1f} at coefficient {shift.idxmax():g}. A claim has to move by more than that to be about a thought."
@@ -217,12 +218,13 @@ def llama_introspection_new(folder: Path) -> Iterator[str]:
     cells = pd.read_csv(folder / "output_localization_10sent_sweep2.csv")
     total = cells.groupby(["layer", "coeff"])[["correct_predictions", "total_predictions"]].sum()
     rate = total.correct_predictions / total.total_predictions
-    layer, strength = rate.idxmax()
+    place: Any = rate.idxmax()
+    layer, strength = int(place[0]), float(place[1])
     best = cells[(cells.layer == layer) & (cells.coeff == strength)]
     rates = best.groupby("concept")[["correct_predictions", "total_predictions"]].sum()
     by_concept = tuple((int(right), int(all_)) for right, all_ in rates.itertuples(index=False))
     wide = concept_interval(by_concept)
-    right, all_ = (int(value) for value in total.loc[(layer, strength)])
+    right, all_ = (sum(counts) for counts in zip(*by_concept, strict=True))
     exact = clopper_pearson(right, all_, confidence=1 - 0.05 / len(total))
     yield (
         f"- Localisation, best of {len(total)} cells (layer {layer}, coefficient {strength:g}): {percent(right / all_)} % against chance 10 %. Paid for the "
