@@ -51,6 +51,21 @@ def test_the_citation_names_the_version_of_the_project():
     assert citation["license"] == project["license"]
 
 
+def test_the_changelog_has_the_version_of_the_project_and_a_place_for_what_follows():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    heads = re.findall(r"^## \[([^\]]+)\](?: - (\d{4}-\d\d-\d\d))?$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heads[0] == ("Unreleased", "")
+    assert heads[1][0] == version
+    assert all(day for _, day in heads[1:])
+
+
+def test_the_version_stands_in_one_place_beside_the_citation():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    stated = re.compile(rf"""(?:__version__|version)\s*[=:]\s*["']?{re.escape(version)}\b""")
+    files = [path for folder in ("gnomon", "data", "stats", "dashboard") for path in (ROOT / folder).rglob("*.py")]
+    assert [path.name for path in files if stated.search(path.read_text(encoding="utf-8"))] == []
+
+
 @pytest.mark.parametrize("form", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.stem)
 def test_a_form_for_faults_asks_for_what_doctor_says(form):
     fields = yaml.safe_load(form.read_text()).get("body", [])
