@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import Literal
@@ -101,3 +102,8 @@ def test_a_result_does_not_change() -> None:
 
 def test_the_schema_of_cards_that_ships_is_that_of_the_models() -> None:
     assert SCHEMA_FILE.read_text(encoding="utf-8") == card_schema(), "run 'python -m gnomon.render.json_reference'"
+
+
+def test_every_part_of_a_document_has_its_keys() -> None:
+    text = REFERENCE.read_text(encoding="utf-8")
+    assert re.findall(r"### (\w+)\n[^#]*?\|---\|---\|---\|\n\n", text) == []

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 
 class SweepSummary(ResultPart):
-    """What was generated of one subject: trials planned, made now, stored before, failed among those made; seconds."""
+    """What was generated of one subject: trials planned, made now, stored before, failed among those made; seconds.
+
+    What a measure has observed that no judge reads follows under the name of its arm.
+    """
 
     subject: str
     planned: int

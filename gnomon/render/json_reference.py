@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -137,8 +138,13 @@ class _DescribedSchema(GenerateJsonSchema):
         model = schema["cls"]
         for name, text in _attribute_docstrings(model).items():
             key = model.model_fields[name].serialization_alias or name
-            made["properties"][key].setdefault("description", text)
+            if key in made["properties"]:  # a field that is excluded is none of the document
+                made["properties"][key].setdefault("description", text)
         return made
+
+    def ser_schema(self, schema: Any) -> JsonSchemaValue | None:
+        """Of a model whose serializer adds keys of the study's own, such as arms, the keys that it always has."""
+        return None if schema["type"] == "function-wrap" else super().ser_schema(schema)
 
 
 def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
@@ -161,6 +167,9 @@ def _definitions(schema: Mapping[str, JsonValue]) -> dict[str, dict[str, JsonVal
 
 def _describe_model(schema: Mapping[str, JsonValue]) -> str:
     docstring = inspect.cleandoc(str(schema.get("description", "")))
+    if "properties" not in schema:  # a set of words, or any value
+        values = _describe_type(schema)
+        return f"{docstring}\n\n{values[:1].upper()}{values[1:]}.".strip()
     return f"{docstring}\n\n| key | value | meaning |\n|---|---|---|\n" + "\n".join(_key_rows(schema))
 
 
