@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from gnomon.calibration.numerics.number_formats import format_coefficient
 from gnomon.calibration.numerics.proportions import clopper_pearson, newcombe_difference
 from gnomon.data.files import write_atomically
 
@@ -60,7 +61,7 @@ def percent(value: float) -> str:
     value : float
         The share, as a fraction.
     """
-    return f"{100 * value:.1f}"
+    return format_coefficient(100 * value, 1)
 
 
 def concept_interval(by_concept: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
@@ -212,8 +213,8 @@ def llama_introspection_new(folder: Path) -> Iterator[str]:
     control = pd.read_csv(folder / "output_control_question.csv")
     shift: Any = control.groupby("coeff").logit_diff.mean()
     yield (
-        f"- Unrelated question whose answer is no: the mean log-odds of yes, over layers and concepts, move from {shift.iloc[0]:.1f} at coefficient {shift.index[0]:g} to "
-        f"{shift.max():.1f} at coefficient {shift.idxmax():g}. A claim has to move by more than that to be about a thought."
+        f"- Unrelated question whose answer is no: the mean log-odds of yes, over layers and concepts, move from {format_coefficient(shift.iloc[0], 1)} at coefficient {shift.index[0]:g} to "
+        f"{format_coefficient(shift.max(), 1)} at coefficient {shift.idxmax():g}. A claim has to move by more than that to be about a thought."
     )
     cells = pd.read_csv(folder / "output_localization_10sent_sweep2.csv")
     total = cells.groupby(["layer", "coeff"])[["correct_predictions", "total_predictions"]].sum()
