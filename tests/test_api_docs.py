@@ -55,6 +55,7 @@ def test_the_study_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_the_steering_example_runs() -> None:
     run_section("4. Steer a model by hand")
 

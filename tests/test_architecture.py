@@ -100,6 +100,7 @@ def test_no_module_is_named_like_a_room(modules):
         assert last not in house.ROOMS or module.path.name == "__init__.py", module.name
 
 
+@pytest.mark.slow  # `make check` counts the same
 @pytest.mark.parametrize("bar", house.BARS)
 def test_the_house_reaches_its_bars(report, bar):
     assert not [line for line in report.missed_bars() if line.startswith(f"{bar} ")]

@@ -46,6 +46,7 @@ def test_every_block_says_its_language_and_those_that_are_not_run_are_counted():
     assert {page: count for page, count in counted.items() if count} == NOT_RUN
 
 
+@pytest.mark.slow
 def test_the_audit_from_a_csv_and_the_explanations_run(tmp_path):
     pages = [page for page in PAGES if page.name == "audit-a-judge.md" or "explanation" in page.parts]
     assert len(pages) >= 2

@@ -31,14 +31,14 @@ def faults_by_page(page: Any, kind: str) -> dict[str, list[str]]:
     return {where: faults for where, faults in found.items() if faults}
 
 
-QUICK = ("one-model", "eight-models")
-"""Kinds that every run measures; `make test-all` measures the others and the bad inputs: CI is near its limit."""
+MARKS = {"one-model": (), "eight-models": pytest.mark.slow}
+"""Kinds that every run measures, and that `make test-ci` does; `make test-all` measures the others and the bad inputs."""
 
 
 @pytest.mark.parametrize(
     "kind",
     [
-        *(kind.name if kind.name in QUICK else pytest.param(kind.name, marks=pytest.mark.simulation) for kind in KINDS),
+        *(pytest.param(kind.name, marks=MARKS.get(kind.name, pytest.mark.simulation)) for kind in KINDS),
         *(pytest.param(kind.name, marks=pytest.mark.simulation) for kind in BAD_INPUTS),
     ],
 )

@@ -45,9 +45,9 @@ from gnomon.stats.stored_fits import newest_fits
 from gnomon.stats.tables.headline_tables import column_label, fit_title
 from gnomon.study_file import StudyFile
 
-IN_CI = ("one-model", "eight-models")
-"""Kinds that every change reads; the others are read by `make test-all`."""
-NAMES = [kind.name if kind.name in IN_CI else pytest.param(kind.name, marks=pytest.mark.simulation) for kind in KINDS]
+MARKS = {"one-model": (), "eight-models": pytest.mark.slow}
+"""Kinds that every change reads, and that `make test-ci` reads; the others are read by `make test-all`."""
+NAMES = [pytest.param(kind.name, marks=MARKS.get(kind.name, pytest.mark.simulation)) for kind in KINDS]
 PAGES = {
     "study": ("headlines", "outcomes"),
     "scaling": (),

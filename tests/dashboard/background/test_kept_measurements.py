@@ -95,6 +95,7 @@ def test_a_large_study_shows_the_same_page_after_a_wait_with_one_look(url, study
     assert not [each for each in asked if "count(" in each.lower() and "FROM verdicts" in each]
 
 
+@pytest.mark.slow
 def test_what_scaling_counts_of_a_large_study_is_made_beside_it_and_then_the_same(url, monkeypatch):
     store = Store.open(url)
     demo.fill(store)

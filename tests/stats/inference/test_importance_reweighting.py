@@ -223,6 +223,7 @@ def test_after_a_new_label_draws_are_weighted_and_never_twice(store: Store, add:
     assert fit_corrected(store, **how).id == anew.id, "what was sampled goes before what was weighted"
 
 
+@pytest.mark.slow
 def test_other_settings_sample_anew(store: Store, add: Add, tmp_path: Path) -> None:
     left = with_labels(add)
     fit_corrected(store, settings=SamplerSettings(draws=800, tune=400), shelf=DrawCache(tmp_path))

@@ -153,7 +153,7 @@ def test_the_gradient_is_the_slope(model: OutcomeModel, coordinates: str, monkey
         assert slope == pytest.approx(gradient @ way, rel=1e-5, abs=1e-4)
 
 
-@pytest.mark.parametrize("coordinates", ["plain", "informed"])
+@pytest.mark.parametrize("coordinates", [pytest.param("plain", marks=pytest.mark.slow), "informed"])
 def test_the_density_is_what_pymc_says(model: OutcomeModel, coordinates: str) -> None:
     """Differences of log density between points, so that constants drop out; the change of coordinates counts."""
     rng = np.random.default_rng(1)
