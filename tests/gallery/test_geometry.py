@@ -32,7 +32,7 @@ def faults_by_page(page: Any, kind: str) -> dict[str, list[str]]:
 
 
 MARKS = {"one-model": (), "eight-models": pytest.mark.slow}
-"""Kinds that every run measures, and that `make test-ci` does; `make test-all` measures the others and the bad inputs."""
+"""Kinds that every run measures, and that `make test-ci` does; the others and the bad inputs are `make test-all`'s."""
 
 
 @pytest.mark.parametrize(
