@@ -12,7 +12,8 @@ from typing import Any
 from gnomon.data.errors import GnomonError, InputError
 from gnomon.data.foreign_documents.bounds import DocumentError
 from gnomon.generation.subjects.device_memory import format_bytes, free_bytes, is_lack_of_memory
-from gnomon.generation.subjects.model_documents import check_gguf_header, is_quantised, tensor_sizes, weight_files
+from gnomon.generation.subjects.gguf_header import gguf_values
+from gnomon.generation.subjects.model_documents import is_quantised, tensor_sizes, weight_files
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 CAST = {"F64", "F32", "F16", "BF16"}
@@ -196,22 +197,3 @@ def weight_bytes(folder: Path, dtype: str) -> int:
         else size.bytes
         for size in sizes
     )
-
-
-def gguf_values(path: Path) -> int:
-    """Number of weights of a GGUF file, from its header; 0 if it is none, or the loader has to say what is wrong.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    """
-    if path.suffix != ".gguf" or not path.is_file():
-        return 0
-    try:
-        check_gguf_header(path)
-        from gguf import GGUFReader
-
-        return sum(int(tensor.n_elements) for tensor in GGUFReader(path).tensors)
-    except Exception:  # a parser of foreign bytes raises what it meets
-        return 0
