@@ -94,7 +94,7 @@ def enough_memory(name: str, model: str, dtype: str, device: Any, spread: bool) 
     needed = weight_bytes(folder, dtype)
     if needed and needed > (free := _free_places(device, spread)):
         raise _too_large(name, device, _Need(folder, dtype, needed, spread), free)
-    unpacked = WIDTHS["float32"] * gguf_values(folder)
+    unpacked = 0 if folder.is_dir() else WIDTHS["float32"] * (needed // WIDTHS[dtype])  # that of a GGUF file
     if unpacked > (free := free_bytes("cpu")):
         raise GnomonError(
             f"subject '{name}': a GGUF file is unpacked to float32 in this machine's memory, which needs "

@@ -63,18 +63,16 @@ def task_table(summary: BatterySummary, subject: str) -> EstimateTable:
         *(TableColumn(arm, ARMS[arm].label.capitalize(), "rate", ("arm",)) for arm in arms),
         DIFFERENCE,
     )
-    rows = tuple(_task_row(row) for row in shown)
-    known = {column.name for column in columns}
-    kept = tuple({name: cell for name, cell in row.items() if name in known} for row in rows)
-    return EstimateTable("battery-tasks", TASKS_CAPTION, columns, kept).filled()
+    rows = tuple(_task_row(row, arms) for row in shown)
+    return EstimateTable("battery-tasks", TASKS_CAPTION, columns, rows).filled()
 
 
-def _task_row(row: TaskSummary) -> dict[str, Cell]:
+def _task_row(row: TaskSummary, arms: Sequence[str]) -> dict[str, Cell]:
     return {
         "task": task_title(row.task),
         "counted": task_event(row.task),
         "chance": row.chance,
-        **{rate.arm: rate_cell(rate) for rate in row.rates},
+        **{rate.arm: rate_cell(rate) for rate in row.rates if rate.arm in arms},
         "difference": difference_cell(row.difference),
     }
 
